@@ -1,0 +1,1 @@
+"""Panels; each is one widget that shows a state and never changes a result."""

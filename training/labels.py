@@ -1,0 +1,76 @@
+"""The 80 abnormality labels of Table 5 with their regions; the table itself is ``data/labels.csv``."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Literal
+
+Region = Literal["lung", "heart", "great vessel", "mediastinum"]
+OrganGroup = Literal["lung", "mediastinum"]
+
+
+@dataclass(frozen=True)
+class Label:
+    """One abnormality.
+
+    ``name`` is the paper's spelling (Table 5) and the key everywhere; ``display`` is what a user reads. ``kind`` and
+    ``extent`` group labels as the authors' evaluation does (biological or intervention; focal or diffuse).
+    """
+
+    name: str
+    display: str
+    region: Region
+    kind: Literal["biological", "intervention"]
+    extent: Literal["focal", "diffuse"]
+
+    @property
+    def organ_group(self) -> OrganGroup:
+        """The segmentation that belongs to the label: lung, or mediastinum (heart and great vessels included)."""
+        return "lung" if self.region == "lung" else "mediastinum"
+
+
+@cache
+def all_labels() -> tuple[Label, ...]:
+    """Return the 80 labels: 51 of the lungs, then 29 of the mediastinum."""
+    text = files("training.data").joinpath("labels.csv").read_text(encoding="utf-8")
+    return tuple(Label(**row) for row in csv.DictReader(text.splitlines()))  # type: ignore[arg-type]
+
+
+@cache
+def _by_key() -> MappingProxyType[str, Label]:
+    table = {_key(label.display): label for label in all_labels()}
+    table.update({_key(label.name): label for label in all_labels()})
+    return MappingProxyType(table)
+
+
+def _key(name: str) -> str:
+    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+
+
+def find_label(name: str) -> Label:
+    """Return the label called ``name``; case, hyphens and underscores do not matter, display names are understood.
+
+    Raises
+    ------
+    KeyError
+        If there is no such label.
+    """
+    try:
+        return _by_key()[_key(name)]
+    except KeyError:
+        raise KeyError(f"no label is called {name!r}; `hirescam models --labels` lists the 80 names") from None
+
+
+def is_known(name: str) -> bool:
+    """Return True if ``name`` is one of the 80."""
+    return _key(name) in _by_key()
+
+
+def label_names(labels: Iterable[Label] | None = None) -> tuple[str, ...]:
+    """Return the names of ``labels``, all 80 by default."""
+    return tuple(label.name for label in (all_labels() if labels is None else labels))
