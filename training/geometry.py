@@ -225,6 +225,14 @@ def output_size(n: int, layers: Iterable[Layer]) -> int:
     return n
 
 
+@dataclass(frozen=True)
+class CellLayout:
+    """How many cells a map has along (slice, row, column) and what each sees of the model input."""
+
+    n_cells: tuple[int, int, int]
+    fields: tuple[ReceptiveField, ReceptiveField, ReceptiveField]
+
+
 def place_cells(image: Geometry, n_cells: Sequence[int], fields: Sequence[ReceptiveField]) -> Geometry:
     """Return the geometry of a map whose cells stand at ``fields`` (one per axis) of ``image``'s grid."""
     return image.subgrid([f.start_px for f in fields], [f.jump_px for f in fields], n_cells)
