@@ -1,0 +1,114 @@
+"""NRRD (.nrrd, .nhdr) and MetaImage (.mha, .mhd) through SimpleITK, whose world is LPS mm.
+
+SimpleITK fills in an identity where a file says nothing about orientation, so the text header is checked first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813 - its usual name
+
+from training.geometry import FloatArray
+from training.io.assemble import assemble, damaged, refused
+from training.volume import Volume
+
+_HEADER_BYTES = 65536
+_SPACES = {
+    "left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las",
+}  # fmt: skip
+_META_ORIENTATION = ("transformmatrix", "rotation", "orientation")
+_WAY_OUT = "Convert it again from the DICOM files with a tool that writes position and orientation."
+
+
+def read_nrrd(path: Path) -> Volume:
+    """Read the CT in a NRRD file.
+
+    Raises
+    ------
+    InputError
+        Truncated or damaged; not one plain volume; no or unknown anatomical space; not HU.
+    """
+    fields = _text_fields(path, ":", stop="")
+    space = fields.get("space", "").lower()
+    if space not in _SPACES:
+        fact = f"its space is {space!r}" if space else "it names no anatomical space"
+        raise refused("no-geometry", f"{fact}, so nothing says where left and right are", _WAY_OUT, path)
+    if "space directions" not in fields or "space origin" not in fields:
+        raise refused("no-geometry", "it gives no directions or no origin", _WAY_OUT, path)
+    units = fields.get("space units", "mm").replace('"', "").lower().split()
+    if any(unit not in ("mm", "millimeter", "millimetre") for unit in units):
+        raise refused("wrong-unit", f"its lengths are in {units[0]!r}, not mm", _WAY_OUT, path)
+    return _read(path, "NrrdImageIO", "nrrd")
+
+
+def read_meta(path: Path) -> Volume:
+    """Read the CT in a MetaImage file.
+
+    Raises
+    ------
+    InputError
+        Truncated or damaged; data file missing; no orientation, position or spacing; not HU.
+    """
+    fields = _text_fields(path, "=", stop="elementdatafile")
+    oriented = any(name in fields for name in _META_ORIENTATION)
+    placed = any(name in fields for name in ("offset", "position", "origin"))
+    if not (oriented and placed and ("elementspacing" in fields or "elementsize" in fields)):
+        fact = "it does not give orientation, position and spacing, so nothing says where left and right are"
+        raise refused("no-geometry", fact, _WAY_OUT, path)
+    data_file = fields.get("elementdatafile", "LOCAL")
+    if data_file.upper() not in ("LOCAL", "LIST") and "%" not in data_file and not (path.parent / data_file).is_file():
+        fact = f"the file with its voxels, {Path(data_file).name!r}, is missing"
+        raise refused("damaged-file", fact, "Copy both files into the same folder.", path)
+    return _read(path, "MetaImageIO", "metaimage")
+
+
+def _text_fields(path: Path, separator: str, stop: str) -> dict[str, str]:
+    """Return the header as lower-case name -> text, up to an empty line or the field ``stop``."""
+    with path.open("rb") as file:
+        lines = file.read(_HEADER_BYTES).split(b"\n")
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, found, value = line.decode("latin-1").strip().partition(separator)
+        if not name and not found:
+            break
+        fields[name.strip().lower()] = value.lstrip("=").strip()
+        if stop and name.strip().lower() == stop:
+            break
+    return fields
+
+
+def _read(path: Path, image_io: str, source: str) -> Volume:
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(image_io)
+    reader.SetFileName(str(path))
+    try:
+        image = reader.Execute()
+    except RuntimeError as failure:
+        raise damaged(path, _last_line(failure, path)) from failure
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        fact = f"it has {image.GetNumberOfComponentsPerPixel()} values per voxel, not one"
+        raise refused("wrong-rank", fact, "Export the CT itself, not a colour or vector image.", path)
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[..., 0]
+    if image.GetDimension() != 3:
+        fact = f"it has {image.GetDimension()} axes, not 3"
+        raise refused("wrong-rank", fact, "Export one volume per file.", path)
+    values = sitk.GetArrayViewFromImage(image)
+    return assemble(values, _affine(image), path, source, f"SimpleITK {sitk.Version.VersionString()}")
+
+
+def _affine(image: sitk.Image) -> FloatArray:
+    """Return index (slice, row, column) to LPS mm; ITK itself counts (column, row, slice)."""
+    direction = np.asarray(image.GetDirection(), dtype=np.float64).reshape(3, 3)
+    affine = np.eye(4)
+    affine[:3, :3] = (direction * np.asarray(image.GetSpacing()))[:, ::-1]
+    affine[:3, 3] = image.GetOrigin()
+    return affine
+
+
+def _last_line(failure: RuntimeError, path: Path) -> str:
+    """Return the reason from ITK's long message without the full path, which may hold a name."""
+    line = str(failure).strip().splitlines()[-1]
+    return line.replace(str(path), path.name).replace(str(path.parent), "...")
