@@ -1,0 +1,1 @@
+"""Metrics, pointing error and comparisons over sets of cases."""
