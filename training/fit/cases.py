@@ -119,6 +119,6 @@ def split(cases: Cases, validation_share: float, seed: int) -> tuple[Cases, Case
 
 
 def batches(n: int, size: int, seed: int, epoch: int) -> Sequence[tuple[int, ...]]:
-    """Return the batches of an epoch: every case once, in an order drawn from (seed, epoch); the last may be smaller."""
+    """Return the batches of an epoch: every case once, in an order of (seed, epoch); the last may be smaller."""
     order = np.random.default_rng([seed, 2, epoch]).permutation(n)
     return [tuple(order[start : start + size].tolist()) for start in range(0, n, size)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 import types
 from collections.abc import Iterable, Mapping
@@ -182,7 +183,7 @@ def _plain(value: Any, kind: type) -> Any:
         value = float(value)
     if type(value) is not kind:
         raise ValueError(f"must be {kind.__name__}, not {type(value).__name__}")
-    if kind is float and not -1e300 < value < 1e300:
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be finite")
     return value
 

@@ -110,15 +110,20 @@ def test_baselines_stand_where_they_should() -> None:
     np.testing.assert_allclose(prior_point([[0, 0, 2], [2, 4, 0]], (10, 20, 30)), (11, 22, 31))
 
 
-@pytest.mark.parametrize("bad", ["shape", "nan", "empty", "absent"])
-def test_nonsense_is_refused(bad: str) -> None:
-    geometry = _map_geometry()
-    with pytest.raises(ValueError, match=r"shape|finite|empty|no lesion"):
-        if bad == "shape":
-            peak_mm(np.zeros((2, 2, 2)), geometry)
-        elif bad == "nan":
-            peak_mm(np.full(geometry.shape, np.nan), geometry)
-        elif bad == "empty":
-            Lesion.from_mask(np.zeros(IMAGE.shape, dtype=bool), IMAGE)
-        else:
-            pointing_error((0, 0, 0), [])
+@pytest.mark.parametrize(
+    ("attention", "fact"), [(np.zeros((2, 2, 2)), "shape"), (np.full((10, 8, 8), np.nan), "finite")]
+)
+def test_maps_that_cannot_be_placed_are_refused(attention: np.ndarray, fact: str) -> None:
+    with pytest.raises(ValueError, match=fact):
+        peak_mm(attention, _map_geometry())
+
+
+@pytest.mark.parametrize(("shape", "fact"), [(IMAGE.shape, "empty"), ((2, 2, 2), "shape")])
+def test_masks_that_are_no_lesion_are_refused(shape: tuple[int, int, int], fact: str) -> None:
+    with pytest.raises(ValueError, match=fact):
+        Lesion.from_mask(np.zeros(shape, dtype=bool), IMAGE)
+
+
+def test_an_absent_label_cannot_be_pointed_to() -> None:
+    with pytest.raises(ValueError, match="no lesion"):
+        pointing_error((0, 0, 0), [])

@@ -61,7 +61,7 @@ def test_every_fault_is_named_at_once() -> None:
     "setting", ["run.epochs", "epochs=3", "run.epochs=many", "run.threads=true", "loss.positive_weight_limit=nan"]
 )
 def test_bad_overrides_are_refused(setting: str) -> None:
-    with pytest.raises(InputError, match="bad-setting|is not|must be"):
+    with pytest.raises(InputError, match=r"is not|must be"):
         override(TrainConfig(), [setting])
 
 
