@@ -204,7 +204,8 @@ class Explanation:
         """
         i = self.index(label)
         one: npt.NDArray[np.float32] = self._maps(slice(i, i + 1), method)[0].astype(np.float32)
-        return one if signed else one * (one > 0)
+        positive: npt.NDArray[np.float32] = np.maximum(one, np.float32(0))
+        return one if signed else positive
 
     def maps(self, method: Method = "hirescam") -> npt.NDArray[np.float32]:
         """Return the maps of all labels, float32 [M, H, D1, D2]."""

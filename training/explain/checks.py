@@ -1,0 +1,84 @@
+"""Checks that every explanation passes before it is shown: do its books balance, and may its maps be read as evidence.
+
+Nothing here repairs anything. What does not hold becomes an issue that is shown beside the maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from training.explain.result import Explanation
+from training.issues import Issue, note, warning
+
+TOLERANCE: Mapping[str, float] = {"fp32": 1e-4, "fp64": 1e-10, "bf16": 2e-2}
+"""Largest residual (share of the score's scale, see :attr:`Explanation.scale`) by precision of the run.
+
+fp32 and fp64 allow rounding in sums of some hundred terms with a wide margin. bf16 keeps 8 significant bits, so one
+rounded product is already wrong by up to 2^-9 = 0.002 and a head computed in bf16 by a few times that.
+"""
+
+
+def tolerance(precision: str) -> float:
+    """Return the largest residual that ``precision`` explains.
+
+    Raises
+    ------
+    ValueError
+        If there is no such precision.
+    """
+    if precision not in TOLERANCE:
+        raise ValueError(f"no precision is called {precision!r}; there are {', '.join(TOLERANCE)}")
+    return TOLERANCE[precision]
+
+
+def completeness(explanation: Explanation) -> tuple[Issue, ...]:
+    """Return what is wrong with sum(map) + bias = score (equations 7 and 10); empty if the books balance.
+
+    Where the head carries no guarantee the sum need not be the score; a note says so, with how far apart they are.
+    """
+    residual = explanation.residual
+    if not len(residual):
+        return ()
+    worst = int(residual.argmax())
+    if not explanation.model.guarantee_holds:
+        return (_no_guarantee(explanation, worst),)
+    limit = tolerance(explanation.precision)
+    if residual[worst] <= limit:
+        return ()
+    return (_incomplete(explanation, worst, int((residual > limit).sum()), limit),)
+
+
+def _no_guarantee(explanation: Explanation, worst: int) -> Issue:
+    return note(
+        "no-guarantee",
+        f"The head of model {explanation.model.name} is not one fully connected layer, so its maps need not add up to "
+        f"the score: they miss it by up to {explanation.residual[worst]:.2g} of its scale "
+        f"({explanation.labels[worst]}).",
+    )
+
+
+def _incomplete(explanation: Explanation, worst: int, n_bad: int, limit: float) -> Issue:
+    return warning(
+        "incomplete-explanation",
+        f"The maps of {n_bad} of {len(explanation.labels)} abnormalities do not add up to their scores: "
+        f"{explanation.labels[worst]} is off by {explanation.residual[worst]:.2g} of the score's scale, "
+        f"where rounding in {explanation.precision} explains at most {limit:.0e}.",
+        "Do not read these maps as what the model used; run again with precision fp32 and check the model file.",
+    )
+
+
+def completeness_words(explanation: Explanation) -> str:
+    """Return in one sentence, for readers, whether the maps account for the scores."""
+    if not explanation.model.guarantee_holds:
+        return "This model's maps need not add up to its scores."
+    worst = float(np.max(explanation.residual, initial=0.0))
+    if worst > tolerance(explanation.precision):
+        return f"The maps do NOT add up to the scores: up to {_share(worst)} of a score's evidence is unaccounted for."
+    return f"The maps and the bias add up to the scores (unaccounted for: at most {_share(worst)})."
+
+
+def _share(value: float) -> str:
+    """Return a share as parts per million, or per cent once that reads better."""
+    return f"{value:.2%}" if value >= 1e-3 else f"{value * 1e6:.2g} parts per million"
