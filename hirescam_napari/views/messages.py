@@ -1,0 +1,86 @@
+"""What is wrong with an input, for a reader: one line per issue, with a symbol, in selectable text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from qtpy.QtCore import QEvent, QSize, QUrl
+from qtpy.QtGui import QResizeEvent, QTextDocument
+from qtpy.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
+
+from hirescam_napari.views._theme import Tone, is_dark, symbol
+from training.issues import Issue, Severity
+
+_TONES = {Severity.ERROR: Tone.BAD, Severity.WARNING: Tone.WARNING, Severity.NOTE: Tone.NEUTRAL}
+_MAX_HEIGHT_PX = 220
+
+
+class MessageList(QTextBrowser):
+    """Issues in words. Wraps, grows with its text up to 220 px, then scrolls; hidden while there is nothing to say."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._issues: tuple[Issue, ...] = ()
+        self.setAccessibleName("Messages")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(120)
+        self.hide()
+
+    @property
+    def issues(self) -> tuple[Issue, ...]:
+        """The issues that are shown, in the order given."""
+        return self._issues
+
+    def set_issues(self, issues: Sequence[Issue]) -> None:
+        """Show ``issues``, replacing what was there."""
+        self._issues = tuple(issues)
+        self._render()
+        self.setVisible(bool(self._issues))
+
+    def sizeHint(self) -> QSize:
+        """Return the size of the whole text at the present width, at most 220 px high."""
+        return QSize(240, self._text_height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a size that shows at least two lines."""
+        return QSize(120, min(self._text_height(), 3 * self.fontMetrics().height()))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Follow a new width with a new height."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Draw the symbols again when the theme changes."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.PaletteChange and self._issues:
+            self._render()
+
+    def _text_height(self) -> int:
+        document = self.document()
+        height = int(document.size().height()) if document is not None else 0
+        return min(_MAX_HEIGHT_PX, height + 4)
+
+    def _fit(self) -> None:
+        if self.height() != self._text_height():
+            self.setFixedHeight(self._text_height())
+
+    def _render(self) -> None:
+        document = self.document()
+        if document is None:
+            return
+        dark = is_dark(self)
+        for tone in _TONES.values():
+            document.addResource(QTextDocument.ResourceType.ImageResource.value, QUrl(tone), symbol(tone, dark, 14))
+        self.setHtml("".join(_row(issue) for issue in self._issues))
+        self._fit()
+
+
+def _row(issue: Issue) -> str:
+    where = f"<b>{escape(issue.file)}</b>: " if issue.file else ""
+    out = f" <i>{escape(issue.way_out)}</i>" if issue.way_out else ""
+    picture = f'<img src="{_TONES[issue.severity]}" width="14" height="14">'
+    word = issue.severity.capitalize()
+    return f'<p style="margin:2px 0 4px 0">{picture} <b>{word}:</b> {where}{escape(issue.message)}{out}</p>'

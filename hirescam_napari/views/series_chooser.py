@@ -1,0 +1,183 @@
+"""Which of several series to open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from hirescam_napari.views.messages import MessageList
+from training.issues import Issue, Severity
+
+_THUMBNAIL_PX = 96
+_NUMBER_ROLE = int(Qt.ItemDataRole.UserRole)
+
+
+class SeriesLike(Protocol):
+    """What the chooser needs to know of a series; ``training.io.SeriesInfo`` has it."""
+
+    @property
+    def number(self) -> int:
+        """What ``read_ct(series=...)`` takes."""
+
+    @property
+    def description(self) -> str:
+        """Series description."""
+
+    @property
+    def n_slices(self) -> int:
+        """Count of slices."""
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float] | None:
+        """Spacing (slice, row, column), mm; None if unknown."""
+
+    @property
+    def kernel(self) -> str:
+        """Reconstruction kernel; may be empty."""
+
+    @property
+    def modality(self) -> str:
+        """DICOM modality, for example CT."""
+
+    @property
+    def thumbnail(self) -> npt.NDArray[np.uint8] | None:
+        """Small grey picture [row, column]."""
+
+    @property
+    def issues(self) -> tuple[Issue, ...]:
+        """What is wrong with it."""
+
+    @property
+    def loadable(self) -> bool:
+        """False if reading it would be refused."""
+
+
+class SeriesChooser(QDialog):
+    """A list of series with pictures and what is wrong with each; those that cannot be opened say why."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Choose a series")
+        self._series: dict[int, SeriesLike] = {}
+        self.question = QLabel("This input holds several series. Which one should be opened?", self)
+        self.question.setWordWrap(True)
+        self.list = _series_list(self)
+        self.messages = MessageList(self)
+        self.buttons = _buttons(self)
+        self._lay_out()
+        self.list.currentItemChanged.connect(self._on_current)
+        self.list.itemDoubleClicked.connect(self._on_double_click)
+        self.list.itemActivated.connect(self._on_double_click)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        self.resize(640, 480)
+
+    def set_series(self, series: Sequence[SeriesLike]) -> None:
+        """Show ``series`` in the order given and mark the likely one: the CT with the most slices."""
+        self._series = {one.number: one for one in series}
+        self.list.clear()
+        for one in series:
+            self.list.addItem(_item(one))
+        best = default_series(series)
+        rows = [one.number for one in series]
+        self.list.setCurrentRow(-1 if best is None else rows.index(best))
+        self._on_current()
+        self.list.setFocus()
+
+    def chosen(self) -> int | None:
+        """Return the number of the marked series; None if nothing that can be opened is marked."""
+        item = self.list.currentItem()
+        number = None if item is None else int(item.data(_NUMBER_ROLE))
+        return number if number is not None and self._series[number].loadable else None
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.question)
+        layout.addWidget(self.list, 1)
+        layout.addWidget(self.messages)
+        layout.addWidget(self.buttons)
+
+    def _on_current(self) -> None:
+        ok = self.buttons.button(QDialogButtonBox.StandardButton.Open)
+        if ok is not None:
+            ok.setEnabled(self.chosen() is not None)
+        item = self.list.currentItem()
+        self.messages.set_issues(() if item is None else self._series[int(item.data(_NUMBER_ROLE))].issues)
+
+    def _on_double_click(self) -> None:
+        if self.chosen() is not None:
+            self.accept()
+
+
+def default_series(series: Sequence[SeriesLike]) -> int | None:
+    """Return the number of the loadable series with the most slices (the first of them), CT before anything else."""
+    loadable = [one for one in series if one.loadable]
+    if not loadable:
+        return None
+    return max(loadable, key=lambda one: (one.modality == "CT", one.n_slices)).number
+
+
+def describe(series: SeriesLike) -> str:
+    """Return the lines that the list shows for a series: description, facts, and what is wrong with it."""
+    spacing = "" if series.spacing_mm is None else " × ".join(f"{mm:.3g}" for mm in series.spacing_mm) + " mm"
+    kernel = f"kernel {series.kernel}" if series.kernel else ""
+    slices = "1 slice" if series.n_slices == 1 else f"{series.n_slices} slices"
+    facts = " · ".join(part for part in (series.modality, slices, spacing, kernel) if part)
+    return "\n".join([series.description or f"Series {series.number}", facts, *_troubles(series)])
+
+
+def _troubles(series: SeriesLike) -> list[str]:
+    errors = [issue for issue in series.issues if issue.severity is Severity.ERROR]
+    if not series.loadable:
+        return ["Cannot be opened: " + (errors[0].message if errors else "not a CT volume")]
+    return [f"{issue.severity.capitalize()}: {issue.message}" for issue in series.issues[:2]]
+
+
+def _series_list(parent: QWidget) -> QListWidget:
+    view = QListWidget(parent)
+    view.setAccessibleName("Series")
+    view.setIconSize(QSize(_THUMBNAIL_PX, _THUMBNAIL_PX))
+    view.setWordWrap(True)
+    view.setSpacing(2)
+    view.setAlternatingRowColors(False)
+    view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return view
+
+
+def _buttons(parent: QWidget) -> QDialogButtonBox:
+    standard = QDialogButtonBox.StandardButton
+    return QDialogButtonBox(standard.Open | standard.Cancel, parent)
+
+
+def _item(series: SeriesLike) -> QListWidgetItem:
+    item = QListWidgetItem(_icon(series.thumbnail), describe(series))
+    item.setData(_NUMBER_ROLE, series.number)
+    item.setToolTip("\n".join(str(issue) for issue in series.issues) or series.description)
+    if not series.loadable:
+        item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEnabled)
+    return item
+
+
+def _icon(thumbnail: npt.NDArray[np.uint8] | None) -> QIcon:
+    pixmap = QPixmap(_THUMBNAIL_PX, _THUMBNAIL_PX)
+    pixmap.fill(Qt.GlobalColor.black)
+    if thumbnail is not None and thumbnail.size:
+        grey = np.ascontiguousarray(thumbnail, dtype=np.uint8)
+        rows, columns = grey.shape
+        image = QImage(grey.tobytes(), columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
+        pixmap = QPixmap.fromImage(image).scaled(
+            _THUMBNAIL_PX,
+            _THUMBNAIL_PX,
+            Qt.AspectRatioMode.KeepAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Disabled)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon

@@ -1,0 +1,211 @@
+"""The slice-score plot: which slices speak for an abnormality, and where the viewer stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QKeyEvent, QMouseEvent, QPalette
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from hirescam_napari.views._axes import SliceAxis, ValueAxis, slice_ticks, value_ticks
+from hirescam_napari.views._layout import WrappedLabel
+from hirescam_napari.views._score_canvas import ScoreCanvas
+from hirescam_napari.views._theme import text_color
+from hirescam_napari.views._words import signed
+
+_KEY_STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
+
+
+class SliceScorePlot(QWidget):
+    """Score of every slice group for one abnormality, with a zero line, the mean and a cursor.
+
+    Emits ``sliceRequested(group)`` when the user clicks, drags or presses an arrow key, and ``topRequested()`` for the
+    Home key or the button. ``set_current`` moves the cursor and emits nothing.
+    """
+
+    sliceRequested = Signal(int)
+    topRequested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Slice scores")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._scores: npt.NDArray[np.float64] = np.zeros(0)
+        self._numbers: tuple[float, ...] = ()
+        self._current = 0.0
+        self.title, self.readout, self.legend = WrappedLabel("", self), QLabel(self), WrappedLabel("", self)
+        self.top_button = _top_button(self)
+        self.value_axis, self.slice_axis = ValueAxis(self), SliceAxis(self)
+        self.canvas = ScoreCanvas(self)
+        self._lay_out()
+        self._prepare()
+
+    @property
+    def current(self) -> float:
+        """Slice group of the cursor."""
+        return self._current
+
+    def set_scores(
+        self,
+        scores: npt.ArrayLike,
+        mean: float | None,
+        title: str,
+        slice_numbers: Sequence[float] | None = None,
+    ) -> None:
+        """Show the scores of one abnormality; the cursor stays.
+
+        Parameters
+        ----------
+        scores
+            [H], one per slice group, head first.
+        mean
+            Where the dashed line stands: the mean over the slice groups, which is the score of the CT; None for none.
+        title
+            Name of the abnormality.
+        slice_numbers
+            [H], CT slice number of each group's centre, rising or falling; None to count groups from 0.
+
+        Raises
+        ------
+        ValueError
+            If there is no score, or not one slice number per score.
+        """
+        values = np.asarray(scores, dtype=np.float64)
+        numbers = tuple(range(values.size)) if slice_numbers is None else tuple(map(float, slice_numbers))
+        if values.ndim != 1 or values.size == 0 or len(numbers) != values.size:
+            raise ValueError("slice scores must be a vector with one slice number per score")
+        self._scores, self._numbers = values, numbers
+        self.title.setText(f"{title}: score of every slice group")
+        self.legend.setText(_legend(mean))
+        low, high = self.canvas.set_scores(values, mean)
+        self.value_axis.set_ticks(value_ticks(low, high))
+        self.slice_axis.set_name("slice group" if slice_numbers is None else "CT slice")
+        self.slice_axis.set_ticks(slice_ticks(numbers))
+        self.top_button.setEnabled(True)
+        self._move(self._current)
+
+    def set_current(self, group: float) -> None:
+        """Move the cursor to ``group`` (fractional groups allowed) without emitting a signal."""
+        self._move(group)
+
+    def top(self) -> int | None:
+        """Return the slice group with the highest score, the first of them; None without scores."""
+        return None if self._scores.size == 0 else int(np.nanargmax(self._scores))
+
+    def release(self) -> None:
+        """Free graphics memory; the plot cannot be used afterwards."""
+        self.canvas.close()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Home asks for the top slice; arrows and page keys step."""
+        if event is None or not self._on_key(event.key()):
+            super().keyPressEvent(event)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Turn clicks and drags on the canvas into requests; let the wheel scroll what lies around the plot."""
+        if watched is not self.canvas.native or event is None:
+            return super().eventFilter(watched, event)
+        if isinstance(event, QMouseEvent):
+            return self._on_mouse(event)
+        if event.type() == QEvent.Type.Wheel:
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Follow the theme."""
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self._colour()
+
+    def showEvent(self, event: QEvent | None) -> None:
+        """Take the colours of the window in which the plot is shown."""
+        super().showEvent(event)  # type: ignore[arg-type]
+        self._colour()
+
+    def _lay_out(self) -> None:
+        top, plot, bottom = QHBoxLayout(), QGridLayout(), QHBoxLayout()
+        top.addWidget(self.title, 1)
+        top.addWidget(self.top_button, 0, Qt.AlignmentFlag.AlignTop)
+        plot.setSpacing(0)
+        plot.addWidget(self.value_axis, 0, 0)
+        plot.addWidget(self.canvas.native, 0, 1)
+        plot.addWidget(self.slice_axis, 1, 1)
+        bottom.addWidget(self.legend, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(4)
+        layout.addLayout(top)
+        layout.addLayout(plot, 1)
+        layout.addWidget(self.readout)
+        layout.addLayout(bottom)
+
+    def _prepare(self) -> None:
+        native = self.canvas.native
+        native.setMinimumSize(160, 110)
+        native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        native.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        native.setCursor(Qt.CursorShape.CrossCursor)
+        native.setAccessibleName("Plot of the slice scores")
+        native.installEventFilter(self)
+        self.title.setStyleSheet("font-weight: bold;")
+        self.readout.setAccessibleName("Slice and score at the cursor")
+        self.top_button.clicked.connect(lambda: self.topRequested.emit())
+        self.top_button.setEnabled(False)
+
+    def _on_mouse(self, event: QMouseEvent) -> bool:
+        pressed = event.type() == QEvent.Type.MouseButtonPress and event.button() == Qt.MouseButton.LeftButton
+        dragged = event.type() == QEvent.Type.MouseMove and bool(event.buttons() & Qt.MouseButton.LeftButton)
+        if pressed:
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+        if (pressed or dragged) and self._scores.size:
+            self._request(self.canvas.group_at(event.position().x()))
+        return True
+
+    def _on_key(self, key: int) -> bool:
+        if self._scores.size == 0:
+            return False
+        if key == Qt.Key.Key_Home:
+            self.topRequested.emit()
+            return True
+        step = next((step for known, step in _KEY_STEPS.items() if known == key), None)
+        if step is None:
+            return False
+        self._request(int(np.clip(round(self._current) + step, 0, self._scores.size - 1)))
+        return True
+
+    def _request(self, group: int) -> None:
+        if group != self._current:
+            self._move(group)
+            self.sliceRequested.emit(group)
+
+    def _move(self, group: float) -> None:
+        self._current = float(group)
+        self.canvas.move_cursor(group)
+        if self._scores.size:
+            self.readout.setText(self._reading())
+
+    def _reading(self) -> str:
+        nearest = int(np.clip(round(self._current), 0, self._scores.size - 1))
+        where = f"{self.slice_axis.name} {self._numbers[nearest]:g}"
+        return f"{where[:1].upper()}{where[1:]}: score {signed(float(self._scores[nearest]))}"
+
+    def _colour(self) -> None:
+        background = self.palette().color(QPalette.ColorRole.Window)
+        self.canvas.set_colors(background, text_color(self))
+
+
+def _legend(mean: float | None) -> str:
+    bars = "Orange speaks for it, blue against it."
+    return bars if mean is None else f"{bars} Dashed: mean {signed(mean)}, the score of the CT."
+
+
+def _top_button(parent: QWidget) -> QPushButton:
+    button = QPushButton("Top slice", parent)
+    button.setToolTip("Go to the slice with the highest score (Home)")
+    button.setAccessibleName("Go to the top slice")
+    button.setAutoDefault(False)
+    return button
