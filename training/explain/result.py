@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,9 @@ SCALE_FLOOR = 1e-6
 class ModelInfo:
     """What a result has to say about the model it came from; plain JSON types throughout.
 
-    ``guarantee`` is the head's kind (machine name), ``guarantee_words`` the same for readers, and ``guarantee_holds``
-    whether HiResCAM's books must balance: sum(map) + bias = score.
+    ``guarantee`` is the head's kind (machine name), ``guarantee_words`` the same for readers in one sentence,
+    ``guarantee_details`` with its reasons, and ``guarantee_holds`` whether HiResCAM's books must balance:
+    sum(map) + bias = score.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelInfo:
     guarantee: str
     guarantee_words: str
     guarantee_holds: bool
+    guarantee_details: str = ""
     mean_probability: Mapping[str, float] = field(default_factory=dict)
     threshold: Mapping[str, float] = field(default_factory=dict)
     input_spec: Mapping[str, object] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class Explanation:
         [M, F, D1, D2]: the sum over slice groups of ds/dz_h, which for a head of one fully connected layer averaged
         over slice groups is that layer's weights (equation 9).
     bias
-        [M]; the part of the score that no cell carries.
+        [M]; the part of the score that no cell carries: the layer's bias, or the head's score for Z = 0.
     scores
         [M] float64, before the sigmoid, as the network computed them.
     input_geometry
@@ -187,9 +189,15 @@ class Explanation:
 
     @cached_property
     def slice_scores(self) -> FloatArray:
-        """float64 [M, H]: the score of every slice group; their mean is the score where the guarantee holds."""
+        """float64 [M, H]: the score of every slice group; their mean is the score where the guarantee holds.
+
+        Heads without closed form that compute no slice scores get what their maps say: H sum_ij(map) + bias.
+        """
         if self.computed_slice_scores is not None:
             return self.computed_slice_scores.astype(np.float64)
+        if self.gradient_maps is not None:
+            per_slice = self.gradient_maps.sum(axis=(2, 3), dtype=np.float64)
+            return np.asarray(len(self.z) * per_slice + self.bias[:, None], dtype=np.float64)
         return cam.slice_scores(self.z, self.weights, self.bias)
 
     def top_slice(self, label: str | int) -> int:
@@ -310,7 +318,17 @@ class Explanation:
 
     def with_issues(self, *issues: Issue) -> Explanation:
         """Return the same explanation with ``issues`` appended."""
-        return replace(self, issues=(*self.issues, *issues))
+        return self._annotated(issues=(*self.issues, *issues))
+
+    def with_cost(self, seconds: Mapping[str, float], peak_rss_bytes: int) -> Explanation:
+        """Return the same explanation with what it took to make it."""
+        return self._annotated(seconds=dict(seconds), peak_rss_bytes=peak_rss_bytes)
+
+    def _annotated(self, **changes: Any) -> Explanation:
+        """Change what no map depends on; what was computed stays."""
+        changed = replace(self, **changes)
+        changed.__dict__["_summaries"] = self._summaries
+        return changed
 
     def __repr__(self) -> str:
         return f"Explanation({self.case_id}, {self.model.name}, {len(self.labels)} labels, Z {self.z.shape})"
