@@ -1,0 +1,83 @@
+"""Models by name: a checkpoint file, ``demo``, or ``ARCHITECTURE:random``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+from training.issues import InputError, error
+from training.labels import label_names
+from training.models.axialnet import Architecture, AxialNetConfig, build_network
+from training.models.checkpoint import load_checkpoint
+from training.models.model import CheckpointMetadata, Model
+from training.preprocess import InputSpec
+
+ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
+"""Names of the architectures."""
+
+DEMO = "demo"
+_RANDOM = re.compile(r"(?P<architecture>[a-z0-9-]+):random(?::(?P<seed>\d+))?")
+
+
+def demo_path() -> Path:
+    """Return where the checkpoint called ``demo`` lies."""
+    return Path(str(files("training.data").joinpath("demo.safetensors")))
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """Return the model that ``name_or_path`` means.
+
+    Parameters
+    ----------
+    name_or_path
+        A checkpoint file; ``demo``; or ``ARCHITECTURE:random`` or ``ARCHITECTURE:random:SEED`` for full-size random
+        weights (seed 0 by default), which exist to measure speed and to test exactness.
+
+    Raises
+    ------
+    InputError
+        If it means nothing, or the checkpoint is refused.
+    """
+    text = str(name_or_path)
+    if text == DEMO:
+        return load_checkpoint(demo_path(), name=DEMO)
+    match = _RANDOM.fullmatch(text)
+    if match and match["architecture"] in ARCHITECTURES:
+        return build_model(match["architecture"], seed=int(match["seed"] or 0), name=text)
+    path = Path(name_or_path)
+    if path.exists():
+        return load_checkpoint(path)
+    choices = ", ".join([DEMO, *(f"{a}:random" for a in ARCHITECTURES)])
+    way_out = f"Give a checkpoint file (.safetensors), or one of: {choices}."
+    raise InputError(error("model-unknown", f"there is no model or file called {path.name!r}.", way_out))
+
+
+def build_model(
+    architecture: str,
+    labels: Sequence[str] | None = None,
+    spec: InputSpec | None = None,
+    seed: int = 0,
+    name: str = "",
+    **options: Any,
+) -> Model:
+    """Return a model with random weights, the same for the same ``seed``.
+
+    Parameters
+    ----------
+    architecture
+        One of ``ARCHITECTURES``.
+    labels
+        Names of the outputs; the paper's 80 by default.
+    spec
+        The input; the paper's by default.
+    options
+        Further fields of :class:`training.models.axialnet.AxialNetConfig`, such as ``width`` or ``cut_stage``.
+    """
+    names = tuple(label_names() if labels is None else labels)
+    spec = spec or InputSpec()
+    config = AxialNetConfig.from_spec(architecture, spec, len(names), **options)
+    metadata = CheckpointMetadata(training={"weights": "random", "seed": seed})
+    return Model(build_network(config, seed), names, spec, name or f"{architecture}:random:{seed}", metadata=metadata)
