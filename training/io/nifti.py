@@ -24,7 +24,7 @@ FORM_TOLERANCE_MM = 0.5
 """Largest distance between the places that qform and sform give a corner voxel."""
 
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units & 7: unknown, metre, mm, micrometre
-_SIZES = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
+_KINDS: dict[int, Any] = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}  # by size, bytes
 
 
 def read_nifti(path: Path) -> Volume:
@@ -55,7 +55,7 @@ def _content(path: Path) -> bytes:
 
 
 def _header(data: bytes, path: Path) -> Any:
-    for size, kind in _SIZES.items():
+    for size, kind in _KINDS.items():
         if len(data) >= size and size in (int.from_bytes(data[:4], "little"), int.from_bytes(data[:4], "big")):
             try:
                 return kind(data[:size], check=False)
