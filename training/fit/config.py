@@ -36,7 +36,9 @@ class ModelSettings:
     )
     width: int = _doc(64, "channels of the trunk's first stage; 64 is ResNet-18", 1, 256)
     cut_stage: int = _doc(4, "last stage of the trunk that is kept; below 4 for axialnet-local only", 1, 4)
-    features: int = _doc(16, "features of Z", 1, 1024)
+    custom_channels: tuple[int, ...] = _doc(
+        (64, 32, 16, 16), "outputs of the custom convolutions; last: features of Z", 1
+    )
     trunk_weights: str = _doc("", "file of ResNet-18 weights the trunk starts from; empty for random")
 
 
@@ -170,6 +172,8 @@ def _convert(value: Any, hint: Any) -> Any:
             raise ValueError(f"must be one of {', '.join(map(str, arguments))}")
         return value
     if origin is tuple:
+        if isinstance(value, (list, tuple)) and value and arguments[-1] is Ellipsis:
+            return tuple(_convert(v, arguments[0]) for v in value)
         if not isinstance(value, (list, tuple)) or len(value) != len(arguments):
             raise ValueError(f"must be a list of {len(arguments)} values")
         return tuple(_convert(v, a) for v, a in zip(value, arguments, strict=True))

@@ -1,0 +1,86 @@
+"""From settings to a network that can be trained, and from a trained network to a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from training.fit.config import TrainConfig
+from training.geometry import Geometry
+from training.issues import InputError, error
+from training.models import AxialNet, AxialNetConfig, CheckpointMetadata, Model, build_network
+from training.models.checkpoint import save_checkpoint
+from training.preprocess import InputSpec, ModelInput
+
+LICENCE = "MIT"
+
+
+class CaseBatch(nn.Module):
+    """Several CTs through one network in one pass, so that batch normalisation sees all their slice groups at once.
+
+    Parameters
+    ----------
+    network
+        Sees the slice groups of one CT as its batch.
+    """
+
+    def __init__(self, network: AxialNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, groups: Tensor, n_cases: int) -> Tensor:
+        """Return scores [B, M] of B CTs whose slice groups follow each other in groups [B * H, group, row, column]."""
+        z = self.network.features(groups)
+        scores = self.network.head.slice_scores(z)
+        return scores.reshape(n_cases, -1, scores.shape[1]).mean(dim=1)
+
+
+def input_spec(config: TrainConfig) -> InputSpec:
+    """Return the input specification of ``config``; raises ``InputError`` if its values do not fit together."""
+    try:
+        return InputSpec(**config.to_dict()["input"])
+    except ValueError as fault:
+        raise InputError(error("bad-setting", f"input: {fault}.", "Change the settings under [input].")) from fault
+
+
+def make_network(config: TrainConfig, n_labels: int) -> AxialNet:
+    """Return the network of ``config`` with random weights of its seed, and published ones in the trunk if asked for.
+
+    Raises
+    ------
+    InputError
+        If architecture, cut stage and input do not fit together, or the weights' file cannot be used.
+    """
+    settings, spec = config.model, input_spec(config)
+    options = {"width": settings.width, "cut_stage": settings.cut_stage, "custom_channels": settings.custom_channels}
+    try:
+        axial = AxialNetConfig.from_spec(settings.architecture, spec, n_labels, **options)
+        network = build_network(axial, config.run.seed)
+    except ValueError as fault:
+        raise InputError(error("bad-setting", f"model: {fault}.", "Change the settings under [model].")) from fault
+    if settings.trunk_weights:
+        from training.models.checkpoint import load_trunk_weights
+
+        load_trunk_weights(network, Path(settings.trunk_weights))
+    return network.to(memory_format=torch.channels_last)
+
+
+def network_input(volumes: Sequence[npt.NDArray[np.int16]], spec: InputSpec) -> Tensor:
+    """Return what the network sees of CTs on its grid: float32 [B * H, group, row, column], channels last."""
+    geometry = Geometry.canonical(spec.shape, spec.spacing_mm)
+    groups = [ModelInput(hu, geometry, spec).group(0, spec.n_groups) for hu in volumes]
+    return torch.from_numpy(np.concatenate(groups)).contiguous(memory_format=torch.channels_last)
+
+
+def write_checkpoint(
+    path: Path, network: AxialNet, config: TrainConfig, labels: tuple[str, ...], training: dict[str, Any]
+) -> None:
+    """Write ``network`` as a model that knows how it was trained; what it is worth is not known yet."""
+    metadata = CheckpointMetadata(training=training, licence=LICENCE)
+    save_checkpoint(path, Model(network, labels, input_spec(config), path.stem, metadata=metadata))
