@@ -1,0 +1,1 @@
+"""Vocabulary of the report labeler; plain TOML that a user can extend."""

@@ -1,0 +1,206 @@
+"""A report's 80 labels with sides, from its findings.
+
+Two variants (Table 4, section 12.1, and what the authors' code did):
+
+``default``
+    A label keeps the side its sentence names; a lung abnormality without a side counts, with side unknown.
+``authors``
+    Lung-specific diseases lose their side (both lungs are marked); a generic abnormality counts for the lungs only
+    where the sentence names the right or the left one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from training.labels import Label, all_labels
+from training.partition.reports.context import Status
+from training.partition.reports.findings import Finding, find_findings
+from training.partition.reports.vocabulary import Vocabulary, load_vocabulary
+
+Side = Literal["right", "left"]
+Variant = Literal["default", "authors"]
+UncertainPolicy = Literal["present", "absent"]
+
+LYMPH_NODE_MM = 10.0
+"""Short axis from which a lymph node is lymphadenopathy, mm."""
+NODULE_GR1CM_MM = 10.0
+"""A nodule larger than this carries the label "nodule > 1 cm", mm."""
+
+_PLACES: dict[str, frozenset[str]] = {
+    "lung": frozenset({"lung", "right_lung", "left_lung"}),
+    "heart": frozenset({"heart"}),
+    "great vessel": frozenset({"aorta", "svc", "ivc", "pulmonary_artery", "pulmonary_vein", "artery"}),
+    "mediastinum": frozenset({"mediastinum", "hilum"}),
+}
+_ORDER = {Status.PRESENT: 2, Status.UNCERTAIN: 1, Status.ABSENT: 0}
+
+
+@dataclass(frozen=True)
+class LabelEvidence:
+    """What a report says of one label.
+
+    ``sides`` holds the sides that asserted findings name; empty means unknown or not of the lungs. ``findings`` are the
+    mentions, denied ones included, so that a reviewer sees why.
+    """
+
+    status: Status
+    sides: frozenset[Side]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class ReportLabels:
+    """The labels of one report: every mentioned label with its evidence; labels not mentioned are left out."""
+
+    text: str
+    findings: tuple[Finding, ...]
+    evidence: Mapping[str, LabelEvidence]
+    variant: Variant = "default"
+
+    def status(self, label: str) -> Status | None:
+        """Return what the report says of ``label``, None if it does not mention it."""
+        found = self.evidence.get(label)
+        return found.status if found else None
+
+    def values(self, uncertain: UncertainPolicy = "present") -> dict[str, int]:
+        """Return 0 or 1 for each of the 80 labels; CT practice counts uncertain as present."""
+        positive = {Status.PRESENT} | ({Status.UNCERTAIN} if uncertain == "present" else set())
+        return {label.name: int(self.status(label.name) in positive) for label in all_labels()}
+
+    def sides(self, label: str) -> frozenset[Side]:
+        """Return the sides named for ``label``."""
+        found = self.evidence.get(label)
+        return found.sides if found else frozenset()
+
+    def sentences(self, label: str) -> tuple[str, ...]:
+        """Return the sentences that speak of ``label``."""
+        found = self.evidence.get(label)
+        spans = dict.fromkeys(f.sentence for f in found.findings) if found else {}
+        return tuple(self.text[a:b] for a, b in spans)
+
+
+@cache
+def _rule_tables() -> tuple[dict[str, frozenset[str]], dict[str, str]]:
+    text = files("training.partition.data").joinpath("label_rules.toml").read_text(encoding="utf-8")
+    data = tomllib.loads(text)
+    return {k: frozenset(v) for k, v in data["allowed"].items()}, data["abnormality"]
+
+
+@cache
+def abnormality_of(label: Label) -> str:
+    """Return the abnormality key (RAD-ChestCT's spelling) that ``label`` is made of."""
+    named = _rule_tables()[1]
+    if label.name in named:
+        return named[label.name]
+    words = label.name.lower().replace("-", " ")
+    prefix = f"{label.region} "
+    if words.startswith(prefix) and words not in {"heart failure", "heart valve replacement", "lung resection"}:
+        words = words[len(prefix) :]
+    return words.replace(" ", "_")
+
+
+def allowed_pairs() -> dict[str, frozenset[str]]:
+    """Return, for lung, heart, great_vessel and mediastinum, the generic abnormalities that can lie there."""
+    return _rule_tables()[0]
+
+
+def label_report(
+    text: str,
+    *,
+    variant: Variant = "default",
+    vocabulary: Vocabulary | None = None,
+    extra_vocabulary: tuple[Path, ...] = (),
+    lymph_node_mm: float = LYMPH_NODE_MM,
+) -> ReportLabels:
+    """Return the labels of one chest-CT report (English free text).
+
+    Parameters
+    ----------
+    text
+        The report; findings and impression together.
+    variant
+        ``default`` or ``authors``, see the module's head.
+    vocabulary, extra_vocabulary
+        A loaded vocabulary, or TOML files that extend the shipped one.
+    lymph_node_mm
+        Short axis from which a lymph node counts as lymphadenopathy.
+    """
+    words = vocabulary or load_vocabulary(extra_vocabulary)
+    findings = with_sizes(find_findings(text, words), lymph_node_mm)
+    systems = {k: t.group for k, t in words.abnormalities.items()}
+    evidence = {}
+    for label in all_labels():
+        mentions = tuple(f for f in findings if _speaks_of(f, label, systems, variant))
+        if mentions:
+            evidence[label.name] = _weigh(mentions, label, variant)
+    return ReportLabels(text, findings, evidence, variant)
+
+
+def with_sizes(findings: tuple[Finding, ...], lymph_node_mm: float = LYMPH_NODE_MM) -> tuple[Finding, ...]:
+    """Add the findings that follow from a size: nodule > 1 cm, and lymphadenopathy by short axis."""
+    added: list[Finding] = []
+    for finding in findings:
+        added.append(finding)
+        if finding.abnormality == "nodule" and any(s > NODULE_GR1CM_MM for s in finding.sizes_mm):
+            added.append(_renamed(finding, "nodulegr1cm"))
+        if finding.abnormality == "lymph_node" and _short_axis(finding) >= lymph_node_mm:
+            added.append(_renamed(finding, "lymphadenopathy"))
+    return tuple(added)
+
+
+def _short_axis(finding: Finding) -> float:
+    """Return the short axis, mm: the smaller of two lengths; 0 without a size."""
+    return min(finding.sizes_mm[:2], default=0.0)
+
+
+def _renamed(finding: Finding, key: str) -> Finding:
+    return Finding(
+        key,
+        finding.status,
+        finding.locations,
+        finding.sizes_mm,
+        finding.span,
+        finding.sentence,
+        finding.beside,
+        finding.inherited,
+    )
+
+
+def _speaks_of(finding: Finding, label: Label, systems: Mapping[str, str], variant: Variant) -> bool:
+    if finding.abnormality != abnormality_of(label):
+        return False
+    if systems.get(finding.abnormality) in {"lung", "heart"}:
+        return True
+    if label.name == "chest tube" or (label.name == "consolidation" and not finding.locations):
+        return True
+    if label.region == "lung" and variant == "authors":
+        return bool(finding.locations & {"right_lung", "left_lung"}) and not finding.inherited
+    return bool(finding.locations & _PLACES[label.region])
+
+
+def _weigh(mentions: tuple[Finding, ...], label: Label, variant: Variant) -> LabelEvidence:
+    status = max((f.status for f in mentions), key=_ORDER.__getitem__)
+    asserted = [f for f in mentions if f.status is not Status.ABSENT]
+    sides: set[Side] = set()
+    if label.region == "lung":
+        for finding in asserted:
+            sides |= _sides(finding.locations)
+        if variant == "authors" and asserted and abnormality_of(label) not in allowed_pairs()["lung"]:
+            sides = {"right", "left"}
+    return LabelEvidence(status, frozenset(sides), mentions)
+
+
+def _sides(locations: frozenset[str]) -> set[Side]:
+    sides: set[Side] = set()
+    if locations & {"right_lung", "right"}:
+        sides.add("right")
+    if locations & {"left_lung", "left"}:
+        sides.add("left")
+    return sides

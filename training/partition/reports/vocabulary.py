@@ -1,0 +1,176 @@
+"""The labeler's vocabulary: abnormality terms, location terms and context triggers, from TOML files."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from training.issues import InputError, error
+from training.partition.reports.context import TRIGGER_KINDS, ContextRules
+from training.partition.reports.patterns import PatternIndex, parse
+
+_SYSTEMS = frozenset({"lung", "heart", "generic"})
+_GROUPS = frozenset({"lung", "heart", "great_vessel", "mediastinum", "other"})
+
+
+@dataclass(frozen=True)
+class Term:
+    """One abnormality or location with its patterns."""
+
+    key: str
+    group: str
+    any: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    both: tuple[str, ...] = ()
+    implies: tuple[str, ...] = ()
+    fine: bool = False
+    becomes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Everything the labeler knows of words. Build it with :func:`load_vocabulary`."""
+
+    abnormalities: Mapping[str, Term]
+    locations: Mapping[str, Term]
+    abnormality_index: PatternIndex
+    location_index: PatternIndex
+    context: ContextRules
+
+    @property
+    def abnormality_keys(self) -> tuple[str, ...]:
+        """RAD-ChestCT's abnormality names, finer terms left out."""
+        return tuple(k for k, t in self.abnormalities.items() if not t.fine)
+
+    @property
+    def location_keys(self) -> tuple[str, ...]:
+        """RAD-ChestCT's location names, finer terms left out."""
+        return tuple(k for k, t in self.locations.items() if not t.fine)
+
+
+def load_vocabulary(extra: Sequence[Path] = ()) -> Vocabulary:
+    """Return the shipped vocabulary, extended by the user's TOML files.
+
+    A user's file has tables ``[abnormalities.NAME]``, ``[locations.NAME]`` and ``[context]`` in the form of the shipped
+    files; lists are added to, new names are new terms.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or a table in it cannot be understood; the message names the file and the table.
+    """
+    return _shipped() if not extra else _build(*_merged(extra))
+
+
+@cache
+def _shipped() -> Vocabulary:
+    return _build(*_shipped_tables())
+
+
+def _shipped_tables() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    folder = files("training.partition.data")
+    names = ("abnormalities.toml", "locations.toml", "context.toml")
+    a, b, c = (tomllib.loads(folder.joinpath(n).read_text(encoding="utf-8")) for n in names)
+    return a, b, c
+
+
+def _merged(extra: Sequence[Path]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    tables = _shipped_tables()
+    for path in extra:
+        own = _read_user_file(path)
+        for table, name in zip(tables, ("abnormalities", "locations", "context"), strict=True):
+            _extend(table, own.get(name, {}), path, name)
+    return tables
+
+
+def _read_user_file(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise InputError(
+            error(
+                "vocabulary-unreadable",
+                f"not a readable TOML file ({problem}).",
+                "Mend or leave out the file.",
+                path.name,
+            )
+        ) from problem
+    unknown = set(data) - {"abnormalities", "locations", "context"}
+    if unknown:
+        raise InputError(
+            error(
+                "vocabulary-unknown-table",
+                f"unknown tables {sorted(unknown)}.",
+                "Tables begin with [abnormalities.NAME], [locations.NAME] or [context].",
+                path.name,
+            )
+        )
+    return data
+
+
+def _extend(base: dict[str, Any], own: dict[str, Any], path: Path, where: str) -> None:
+    for key, value in own.items():
+        if where == "context":
+            _check_kind(key, path)
+            base[key] = [*base.get(key, []), *_strings(value, path, f"{where}.{key}")]
+        elif key in base:
+            for name, patterns in value.items():
+                if isinstance(base[key].get(name, []), list):
+                    base[key][name] = [*base[key].get(name, []), *_strings(patterns, path, f"{where}.{key}.{name}")]
+        else:
+            base[key] = dict(value)
+
+
+def _check_kind(key: str, path: Path) -> None:
+    if key not in TRIGGER_KINDS:
+        way_out = f"Use one of {sorted(TRIGGER_KINDS)}."
+        raise InputError(error("vocabulary-unknown-trigger", f"unknown trigger list {key!r}.", way_out, path.name))
+
+
+def _strings(value: Any, path: Path, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise InputError(
+            error("vocabulary-not-a-list", f"{where} is not a list of strings.", 'Write ["..."].', path.name)
+        )
+    for pattern in value:
+        try:
+            parse(pattern)
+        except ValueError as problem:
+            raise InputError(error("vocabulary-bad-pattern", f"{where}: {problem}.", "", path.name)) from problem
+    return list(value)
+
+
+def _term(key: str, table: dict[str, Any], groups: frozenset[str], group_field: str) -> Term:
+    group = table.get(group_field)
+    if group not in groups:
+        raise InputError(
+            error("vocabulary-bad-term", f"[{key}] needs {group_field} = one of {sorted(groups)}.", "Add that line.")
+        )
+    return Term(
+        key,
+        group,
+        tuple(table.get("any", ())),
+        tuple(table.get("not", ())),
+        tuple(table.get("both", ())),
+        tuple(table.get("implies", ())),
+        bool(table.get("fine", False)),
+        dict(table.get("becomes", {})),
+    )
+
+
+def _build(abnormalities: dict[str, Any], locations: dict[str, Any], context: dict[str, Any]) -> Vocabulary:
+    found = {k: _term(k, t, _SYSTEMS, "system") for k, t in abnormalities.items()}
+    places = {k: _term(k, t, _GROUPS, "group") for k, t in locations.items()}
+    return Vocabulary(found, places, _index(found), _index(places), ContextRules(context))
+
+
+def _index(terms: Mapping[str, Term]) -> PatternIndex:
+    """Patterns under their own key; look-alikes under ``!key``."""
+    patterns = {k: (*t.any, *t.both) for k, t in terms.items()}
+    patterns.update({f"!{k}": t.exclude for k, t in terms.items()})
+    return PatternIndex(patterns)
