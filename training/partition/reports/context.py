@@ -29,6 +29,19 @@ _PREDICATES = frozenset(
 )
 _OPENERS = frozenset(["but", "however", "although", "while", "whereas", "though"])
 _CONTINUERS = frozenset("which that whose who is are was were has have not some measuring".split())
+"""A segment that begins so has no subject of its own: it goes on with the clause before it."""
+
+
+@dataclass(frozen=True)
+class Clause:
+    """Words ``start`` .. ``stop`` (half open) of a sentence that share one assertion."""
+
+    start: int
+    stop: int
+
+
+def _has_predicate(words: tuple[str, ...], start: int, stop: int) -> bool:
+    return any(w in _PREDICATES for w in words[start:stop])
 
 
 def _cuts(sentence: Sentence) -> list[int]:
