@@ -23,7 +23,7 @@ DENSE_HU = 700.0
 """Above lies dense bone, dense contrast and metal: a small part of any chest."""
 
 MIN_AIR_SHARE = 0.005
-MIN_TISSUE_SHARE = 0.02
+MIN_TISSUE_SHARE = 0.05
 MAX_DENSE_SHARE = 0.15
 
 _SAMPLE = 2_000_000

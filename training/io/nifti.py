@@ -124,7 +124,7 @@ def _values(data: bytes, header: Any, path: Path) -> npt.NDArray[Any]:
     try:
         dtype, shape = header.get_data_dtype(), tuple(int(n) for n in header.get_data_shape())
         offset = int(header["vox_offset"])
-    except (nibabel.spatialimages.HeaderDataError, ValueError, OverflowError) as failure:
+    except (nibabel.spatialimages.HeaderDataError, KeyError, ValueError, OverflowError) as failure:
         raise damaged(path, f"its header cannot be understood ({failure})") from failure
     if not shape or min(shape) < 1 or offset < int(header["sizeof_hdr"]):
         raise damaged(path, f"its header gives size {shape} at byte {offset}")

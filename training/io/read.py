@@ -173,7 +173,8 @@ def _kind_of_folder(path: Path) -> Kind:
 
 def _kind_of_content(head: bytes, path: Path) -> Kind | None:
     if head[:2] == b"\x1f\x8b":
-        return Kind.NIFTI_GZ if _is_nifti(_unzipped_head(head)) else None
+        named_so = path.name.lower().endswith(_SUFFIXES[Kind.NIFTI_GZ])  # what is left of it may be too short to tell
+        return Kind.NIFTI_GZ if named_so or _is_nifti(_unzipped_head(head)) else None
     if head[:4] == b"PK\x03\x04":
         return _kind_of_zip(path)
     if _is_nifti(head):
