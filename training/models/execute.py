@@ -22,8 +22,8 @@ from training.preprocess import ModelInput
 Precision = Literal["fp32", "bf16"]
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
-CPU_CHUNK_PX = 420 * 420
-"""Pixels of slice groups per chunk on a CPU: one full-size group, a few tenths of a second, so that cancelling is
+CPU_CHUNK_PX = 2 * 420 * 420
+"""Pixels of slice groups per chunk on a CPU: two full-size groups, a few tenths of a second, so that cancelling is
 quick; larger chunks are no faster."""
 GPU_CHUNK_PX = 45 * 420 * 420
 """Pixels of slice groups per chunk on a GPU: 45 full-size groups, under 4 GB in fp32."""
@@ -102,7 +102,7 @@ def run(
     precision
         ``bf16`` runs the trunk under autocast; Z and the head stay float32.
     chunk
-        Slice groups per step; by default as many as fit comfortably (GPU) or one full-size group's worth (CPU).
+        Slice groups per step; by default as many as fit comfortably (GPU) or two full-size groups' worth (CPU).
 
     Raises
     ------
