@@ -79,7 +79,7 @@ class _Axis(QWidget):
         self.updateGeometry()
         self.update()
 
-    def paintEvent(self, event: QPaintEvent | None) -> None:
+    def paintEvent(self, _event: QPaintEvent | None) -> None:
         """Draw ticks and texts."""
         painter = QPainter(self)
         painter.setPen(text_color(self))
@@ -139,8 +139,9 @@ class SliceAxis(_Axis):
         for tick in self.ticks:
             x = tick.at * self.width()
             painter.drawLine(round(x), 0, round(x), 4)
-            left = min(max(x - 30, -30.0 + self.fontMetrics().horizontalAdvance(tick.text) / 2), self.width() - 30.0)
-            painter.drawText(QRectF(left, 5, 60, height), int(flags.AlignHCenter), tick.text)
+            wide = self.fontMetrics().horizontalAdvance(tick.text) + 2.0
+            left = max(0.0, min(x - wide / 2, self.width() - wide))
+            painter.drawText(QRectF(left, 5, wide, height), int(flags.AlignHCenter), tick.text)
         line = QRectF(0, 5 + height, self.width(), height)
         painter.drawText(line, int(flags.AlignLeft), "head")
         painter.drawText(line, int(flags.AlignRight), "feet")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
 
@@ -31,31 +30,16 @@ def scrolled(panel: QWidget) -> QScrollArea:
 
 
 class WrappedLabel(QLabel):
-    """Selectable text that wraps; its height follows its width, also where the layout around it is narrow."""
+    """Selectable text that wraps; the layout around it gives it the height that its width needs."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
         self.setWordWrap(True)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setMinimumWidth(60)
-        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
-
-    def setText(self, text: str | None) -> None:
-        """Show ``text``."""
-        super().setText(text)
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Ask for the height that this width needs."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        needed = self.heightForWidth(max(self.width(), 1))
-        if needed > 0 and needed != self.minimumHeight():
-            self.setMinimumHeight(needed)
 
 
 def combo_box(name: str, parent: QWidget | None = None) -> QComboBox:

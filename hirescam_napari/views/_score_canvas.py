@@ -31,13 +31,15 @@ def value_range(scores: FloatArray, mean: float | None) -> tuple[float, float]:
     return (low - room if low < 0 else low, high + room if high > 0 or low == 0 else high)
 
 
-def rectangles(low: FloatArray, high: FloatArray, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+def rectangles(
+    low: FloatArray, high: FloatArray, left: FloatArray, right: FloatArray
+) -> tuple[FloatArray, npt.NDArray[np.uint32]]:
     """Return vertices [4 n, 2] and faces [2 n, 3] of n rectangles."""
     n = len(low)
     corners = np.stack([[left, low], [right, low], [right, high], [left, high]])  # [4, 2, n]
     vertices = corners.transpose(2, 0, 1).reshape(4 * n, 2)
     faces = _FACES[None] + 4 * np.arange(n, dtype=np.uint32)[:, None, None]
-    return vertices, faces.reshape(2 * n, 3)
+    return vertices, faces.reshape(2 * n, 3).astype(np.uint32)
 
 
 class ScoreCanvas:
@@ -51,12 +53,10 @@ class ScoreCanvas:
         self.native: QWidget = self._canvas.native
         self._n, self._low, self._high, self._at = 1, 0.0, 1.0, 0.5
         self._plot = Node(parent=self._canvas.scene)
-        self._bars, self._zero, self._mean = (self._mesh(self._plot, order) for order in (0, 1, 2))
-        self._band, self._cursor = (self._mesh(self._canvas.scene, order) for order in (-1, 3))
-        for mesh in (self._band, self._cursor):
-            mesh.transform = STTransform()
+        self._bars = self._mesh(self._plot, 0)
+        self._band, self._zero, self._mean, self._cursor = (self._strip(order) for order in (-1, 1, 2, 3))
+        self._mean_at: float | None = None
         self._plot.transform = STTransform()
-        self._ink = QColor("white")
         self._canvas.events.resize.connect(lambda _event: self.place())
 
     def close(self) -> None:
@@ -66,25 +66,19 @@ class ScoreCanvas:
     def set_colors(self, background: QColor, ink: QColor) -> None:
         """Draw lines in ``ink`` on ``background``."""
         self._canvas.bgcolor = background.name()
-        self._ink = ink
-        self._flat(self._cursor, _QUAD, _FACES, 0.95)
-        self._flat(self._band, _QUAD, _FACES, 0.14)
+        for strip, alpha in ((self._cursor, 0.95), (self._band, 0.14), (self._zero, 0.6)):
+            strip.set_data(_QUAD, _FACES, color=_rgba(ink, alpha))
+        left = np.arange(_DASHES, dtype=np.float64) / _DASHES
+        ends = np.zeros(_DASHES), np.ones(_DASHES)
+        self._mean.set_data(*rectangles(*ends, left, left + 0.55 / _DASHES), color=_rgba(ink, 0.9))
 
     def set_scores(self, scores: FloatArray, mean: float | None) -> tuple[float, float]:
         """Draw ``scores`` [H], the zero line and a dashed line at ``mean``; return the limits of the score axis."""
         self._n = len(scores)
         self._low, self._high = value_range(scores, mean)
+        self._mean_at = mean
         self._draw_bars(np.nan_to_num(scores))
         self.place()
-        thick = (self._high - self._low) / max(self._size()[1], 1.0)
-        edges = np.array([0.0]), np.array([float(self._n)])
-        self._flat(self._zero, *rectangles(np.array([-thick / 2]), np.array([thick / 2]), *edges), 0.8)
-        self._mean.visible = mean is not None
-        if mean is not None:
-            left = np.arange(_DASHES) * self._n / _DASHES
-            middle = np.full(_DASHES, mean)
-            dashes = rectangles(middle - thick, middle + thick, left, left + 0.55 * self._n / _DASHES)
-            self._flat(self._mean, *dashes, 0.9)
         return self._low, self._high
 
     def move_cursor(self, group: float) -> None:
@@ -102,6 +96,9 @@ class ScoreCanvas:
         y = height / (self._high - self._low)
         self._plot.transform.scale = (width / self._n, -y)
         self._plot.transform.translate = (0, self._high * y)
+        self._lie(self._zero, self._high * y, 1)
+        self._mean.visible = self._mean_at is not None
+        self._lie(self._mean, (self._high - (self._mean_at or 0.0)) * y, 2)
         self._place_cursor()
 
     def render(self) -> npt.NDArray[np.uint8]:
@@ -120,14 +117,22 @@ class ScoreCanvas:
         self._band.transform.translate = (self._at * cell - max(cell, 8.0) / 2, 0)
 
     def _draw_bars(self, scores: FloatArray) -> None:
-        left = np.arange(self._n) + 0.08
+        left = np.arange(self._n, dtype=np.float64) + 0.08
         low, high = np.minimum(scores, 0), np.maximum(scores, 0)
         vertices, faces = rectangles(low, high, left, left + 0.84)
         colors = np.where(scores[:, None] >= 0, _rgba(QColor(FOR_COLOR)), _rgba(QColor(AGAINST_COLOR)))
         self._bars.set_data(vertices, faces, vertex_colors=np.repeat(colors, 4, axis=0))
 
-    def _flat(self, mesh: Mesh, vertices: npt.ArrayLike, faces: npt.ArrayLike, alpha: float) -> None:
-        mesh.set_data(np.asarray(vertices), np.asarray(faces), color=_rgba(self._ink, alpha))
+    def _lie(self, strip: Mesh, y_px: float, thick_px: int) -> None:
+        """Lay a strip over the whole width, on whole pixels, so that it never falls between two rows."""
+        width, height = self._size()
+        strip.transform.scale = (width, thick_px)
+        strip.transform.translate = (0, min(max(round(y_px - thick_px / 2), 0), height - thick_px))
+
+    def _strip(self, order: int) -> Mesh:
+        mesh = self._mesh(self._canvas.scene, order)
+        mesh.transform = STTransform()
+        return mesh
 
     def _mesh(self, parent: Node, order: int) -> Mesh:
         mesh = Mesh(vertices=_QUAD, faces=_FACES, parent=parent)

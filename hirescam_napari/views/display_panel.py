@@ -134,7 +134,7 @@ class DisplayPanel(QWidget):
     def _lay_out(self) -> None:
         form = QFormLayout(self)
         form.setContentsMargins(6, 6, 6, 6)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         slider = QHBoxLayout()
         slider.addWidget(self.opacity, 1)
         slider.addWidget(self.opacity_value)

@@ -66,9 +66,9 @@ class Column(IntEnum):
 _HEADERS: dict[Column, tuple[str, str]] = {
     Column.ABNORMALITY: ("Abnormality", "What the model looks for"),
     Column.GROUP: ("Group", "The organ it belongs to"),
-    Column.PROBABILITY: ("Probability", "What the model says for this CT"),
+    Column.PROBABILITY: ("Prob.", "Probability: what the model says for this CT"),
     Column.RATIO: ("× mean", "Probability over the model's mean probability for this abnormality"),
-    Column.TOP_SLICE: ("Top slice", "CT slice with the highest slice score"),
+    Column.TOP_SLICE: ("Slice", "Top slice: the CT slice with the highest slice score"),
     Column.TRUTH: ("Truth", "TP, FP, FN or TN, where the truth is known"),
 }
 _NUMBERS = (Column.PROBABILITY, Column.RATIO, Column.TOP_SLICE)

@@ -20,10 +20,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from hirescam_napari.views._delegates import BarDelegate, TruthDelegate
+from hirescam_napari.views._delegates import BarDelegate, RoomyDelegate, SortHeader, TruthDelegate
 from hirescam_napari.views.label_model import Column, LabelFilter, LabelModel, LabelRow
 
-_WIDTHS_PX = {Column.GROUP: 78, Column.PROBABILITY: 76, Column.RATIO: 52, Column.TOP_SLICE: 58, Column.TRUTH: 44}
+_WIDTHS_PX = {Column.GROUP: 82, Column.PROBABILITY: 50, Column.RATIO: 50, Column.TOP_SLICE: 38, Column.TRUTH: 38}
 _ALL_GROUPS = "All groups"
 
 
@@ -186,6 +186,7 @@ def _group_combo(parent: QWidget) -> QComboBox:
 
 def _table_view(parent: QWidget, model: LabelFilter) -> QTableView:
     view = QTableView(parent)
+    view.setHorizontalHeader(SortHeader(view))
     view.setModel(model)
     view.setAccessibleName("Abnormalities")
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -194,6 +195,7 @@ def _table_view(parent: QWidget, model: LabelFilter) -> QTableView:
     view.setTabKeyNavigation(False)
     view.setShowGrid(False)
     view.setWordWrap(True)
+    view.setItemDelegate(RoomyDelegate(view))
     view.setItemDelegateForColumn(Column.PROBABILITY, BarDelegate(view))
     view.setItemDelegateForColumn(Column.TRUTH, TruthDelegate(view))
     view.setMinimumSize(260, 160)
@@ -211,6 +213,7 @@ def _headers(view: QTableView) -> None:
     rows.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     rows.setMinimumSectionSize(24)
     columns.setMinimumSectionSize(36)
+    columns.setFixedHeight(columns.fontMetrics().height() + 12)
     columns.setSectionResizeMode(Column.ABNORMALITY, QHeaderView.ResizeMode.Stretch)
     for column, width in _WIDTHS_PX.items():
         columns.resizeSection(column, width)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
-from qtpy.QtCore import QEvent, QSize, QUrl
-from qtpy.QtGui import QResizeEvent, QTextDocument
+from qtpy.QtCore import QEvent, QSize, Qt, QUrl
+from qtpy.QtGui import QTextDocument
 from qtpy.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from hirescam_napari.views._theme import Tone, is_dark, symbol
@@ -26,6 +27,11 @@ class MessageList(QTextBrowser):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(120)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setStyleSheet("MessageList { background: transparent; }")
+        layout = self._document().documentLayout()
+        if layout is not None:
+            layout.documentSizeChanged.connect(lambda _size: self._fit())
         self.hide()
 
     @property
@@ -47,11 +53,6 @@ class MessageList(QTextBrowser):
         """Return a size that shows at least two lines."""
         return QSize(120, min(self._text_height(), 3 * self.fontMetrics().height()))
 
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Follow a new width with a new height."""
-        super().resizeEvent(event)
-        self._fit()
-
     def changeEvent(self, event: QEvent | None) -> None:
         """Draw the symbols again when the theme changes."""
         super().changeEvent(event)
@@ -59,19 +60,22 @@ class MessageList(QTextBrowser):
             self._render()
 
     def _text_height(self) -> int:
+        viewport = self.viewport()
+        around = self.height() - viewport.height() if viewport is not None else 0
+        return min(_MAX_HEIGHT_PX, math.ceil(self._document().size().height()) + around)
+
+    def _document(self) -> QTextDocument:
         document = self.document()
-        height = int(document.size().height()) if document is not None else 0
-        return min(_MAX_HEIGHT_PX, height + 4)
+        if document is None:
+            raise RuntimeError("a text browser without a document")
+        return document
 
     def _fit(self) -> None:
         if self.height() != self._text_height():
             self.setFixedHeight(self._text_height())
 
     def _render(self) -> None:
-        document = self.document()
-        if document is None:
-            return
-        dark = is_dark(self)
+        document, dark = self._document(), is_dark(self)
         for tone in _TONES.values():
             document.addResource(QTextDocument.ResourceType.ImageResource.value, QUrl(tone), symbol(tone, dark, 14))
         self.setHtml("".join(_row(issue) for issue in self._issues))

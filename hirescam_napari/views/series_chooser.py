@@ -7,10 +7,11 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPixmap
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from hirescam_napari.views._theme import is_dark
 from hirescam_napari.views.messages import MessageList
 from training.issues import Issue, Severity
 
@@ -84,6 +85,7 @@ class SeriesChooser(QDialog):
         self.list.clear()
         for one in series:
             self.list.addItem(_item(one))
+        self._colour()
         best = default_series(series)
         rows = [one.number for one in series]
         self.list.setCurrentRow(-1 if best is None else rows.index(best))
@@ -95,6 +97,18 @@ class SeriesChooser(QDialog):
         item = self.list.currentItem()
         number = None if item is None else int(item.data(_NUMBER_ROLE))
         return number if number is not None and self._series[number].loadable else None
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Choose the colour of series that cannot be opened again when the theme changes."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.PaletteChange:
+            self._colour()
+
+    def _colour(self) -> None:
+        muted = _muted(self)
+        for item in filter(None, map(self.list.item, range(self.list.count()))):
+            if not self._series[int(item.data(_NUMBER_ROLE))].loadable:
+                item.setForeground(muted)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -155,29 +169,40 @@ def _buttons(parent: QWidget) -> QDialogButtonBox:
     return QDialogButtonBox(standard.Open | standard.Cancel, parent)
 
 
+def _muted(widget: QWidget) -> QColor:
+    """Return a colour for text that is there to be read, but not to be chosen."""
+    return QColor("#b4b6bb" if is_dark(widget) else "#55565a")
+
+
 def _item(series: SeriesLike) -> QListWidgetItem:
-    item = QListWidgetItem(_icon(series.thumbnail), describe(series))
+    item = QListWidgetItem(_icon(series.thumbnail, 1.0 if series.loadable else 0.4), describe(series))
     item.setData(_NUMBER_ROLE, series.number)
     item.setToolTip("\n".join(str(issue) for issue in series.issues) or series.description)
     if not series.loadable:
-        item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEnabled)
+        item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsSelectable)
+        font = item.font()
+        font.setItalic(True)
+        item.setFont(font)
     return item
 
 
-def _icon(thumbnail: npt.NDArray[np.uint8] | None) -> QIcon:
+def _icon(thumbnail: npt.NDArray[np.uint8] | None, opacity: float) -> QIcon:
     pixmap = QPixmap(_THUMBNAIL_PX, _THUMBNAIL_PX)
     pixmap.fill(Qt.GlobalColor.black)
     if thumbnail is not None and thumbnail.size:
-        grey = np.ascontiguousarray(thumbnail, dtype=np.uint8)
-        rows, columns = grey.shape
-        image = QImage(grey.tobytes(), columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
-        pixmap = QPixmap.fromImage(image).scaled(
-            _THUMBNAIL_PX,
-            _THUMBNAIL_PX,
-            Qt.AspectRatioMode.KeepAspectRatio,
-            Qt.TransformationMode.SmoothTransformation,
-        )
+        picture = _picture(thumbnail)
+        painter = QPainter(pixmap)
+        painter.setOpacity(opacity)
+        painter.drawPixmap((_THUMBNAIL_PX - picture.width()) // 2, (_THUMBNAIL_PX - picture.height()) // 2, picture)
+        painter.end()
     icon = QIcon(pixmap)
-    icon.addPixmap(pixmap, QIcon.Mode.Disabled)
     icon.addPixmap(pixmap, QIcon.Mode.Selected)
     return icon
+
+
+def _picture(thumbnail: npt.NDArray[np.uint8]) -> QPixmap:
+    grey = np.ascontiguousarray(thumbnail, dtype=np.uint8)
+    rows, columns = grey.shape
+    image = QImage(grey.tobytes(), columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
+    keep, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+    return QPixmap.fromImage(image.scaled(_THUMBNAIL_PX, _THUMBNAIL_PX, keep, smooth))
