@@ -1,0 +1,259 @@
+"""Draws a plan in napari: one CT layer and one layer per method for each canvas, text at the edges, grid, slice.
+
+Layers are made once per case; afterwards only what differs between two plans is touched, and a map's values are written
+into the array its layer already holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer, Shapes
+
+from hirescam_napari._case import Case
+from hirescam_napari._layers import AXIS_LABELS, ct_layer, map_colormap
+from hirescam_napari._overlays import Overlays
+from hirescam_napari._resolve import DisplayPlan, MapPlan
+from training.explain.result import METHOD_NAMES, METHODS, Method
+
+FIELD_NAME = "Seen by the cell"
+MARGIN = 0.04
+"""Blank border around the CT, as a fraction of the canvas."""
+
+
+class Canvas:
+    """The layers of one session in one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Any napari viewer model; no window is needed.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self.overlays = Overlays(viewer)
+        self.cts: list[Image] = []
+        self.maps: dict[Method, Image] = {}
+        self.fields: list[Shapes] = []
+        self._plan: DisplayPlan | None = None
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The session's own layers in the order the grid needs: CT, map, box for each method."""
+        own: list[Layer] = []
+        for i, method in enumerate(METHODS):
+            own += [
+                *self.cts[i : i + 1],
+                *([self.maps[method]] if method in self.maps else []),
+                *self.fields[i : i + 1],
+            ]
+        return own
+
+    def show_case(self, case: Case, window: str) -> None:
+        """Draw the CT of ``case`` in place of what was there, in its middle slice; no maps yet."""
+        self.clear()
+        if case.picture is not None and case.volume is not None:
+            data, meta, _ = ct_layer(case.volume, case.picture, window)
+            layer = Image(data, **meta)
+            self.cts = [layer]
+            self.viewer.add_layer(layer)
+            self._fit()
+        self.overlays.set_letters()
+
+    def clear(self) -> None:
+        """Take the session's layers out of the viewer; those of others stay."""
+        self.viewer.canvas.grid.enabled = False
+        for layer in self.layers:
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+        self.cts, self.maps, self.fields, self._plan = [], {}, [], None
+        self.overlays.clear()
+
+    def apply(self, plan: DisplayPlan) -> None:
+        """Draw ``plan``; only what changed since the last one is touched."""
+        old, self._plan = self._plan, plan
+        if plan.maps and not self.maps:
+            self._add_maps(plan)
+            old = None
+        if old is None or old.window_hu != plan.window_hu:
+            for layer in self.cts[:1]:
+                layer.contrast_limits = plan.window_hu
+        moves = plan.focus is not None and (old is None or old.focus != plan.focus)
+        for map_plan, before in zip(plan.maps, _before(old, plan), strict=True):
+            _apply_map(self.maps[map_plan.method], map_plan, before)
+        if plan.maps and (old is None or old.side_by_side != plan.side_by_side):
+            self._set_grid(plan.side_by_side)
+        if moves and plan.focus is not None:
+            self.set_slice_mm(plan.focus.slice_mm)
+        self.overlays.set_title(plan.title)
+        self.overlays.set_scale_words(plan.scale_words)
+
+    def set_slice_mm(self, slice_mm: float) -> None:
+        """Show the slice at ``slice_mm`` (viewer's mm)."""
+        if self.viewer.dims.ndim >= 3:
+            self.viewer.dims.set_point(0, slice_mm)
+
+    @property
+    def slice_mm(self) -> float:
+        """The position of the shown slice, viewer's mm."""
+        return float(self.viewer.dims.point[0])
+
+    def show_field(self, box_mm: tuple[float, float, float, float] | None) -> None:
+        """Draw the box (low row, low column, high row, high column; viewer's mm) on every CT, or none."""
+        for field, ct in zip(self.fields, self._field_hosts(), strict=False):
+            if box_mm is not None and ct.visible:
+                field.data = [_rectangle(box_mm)]
+                field.visible = True
+            elif field.visible:
+                field.visible = False
+
+    def _field_hosts(self) -> list[Image]:
+        return self.cts if len(self.cts) == len(self.fields) else list(self.maps.values())
+
+    def _add_maps(self, plan: DisplayPlan) -> None:
+        """Add second CT (same array), maps and boxes, hidden until the plan shows them."""
+        with self.viewer.layers.batched_update():
+            self._add_second_ct()
+            for map_plan in plan.maps:
+                layer = _map_image(map_plan)
+                self.maps[map_plan.method] = layer
+                self.viewer.add_layer(layer)
+            for _ in plan.maps:
+                field = _field_shapes()
+                self.fields.append(field)
+                self.viewer.add_layer(field)
+            self._order()
+        self._link()
+        for layer in self.maps.values():
+            self.overlays.label_map(layer)
+        self.select()
+
+    def _add_second_ct(self) -> None:
+        for first in self.cts[:1]:
+            second = Image(
+                first.data,
+                name=f"{first.name} (2)",
+                contrast_limits=first.contrast_limits,
+                colormap=first.colormap,
+                scale=first.scale,
+                translate=first.translate,
+                units=first.units,
+                axis_labels=first.axis_labels,
+                visible=False,
+            )
+            self.cts.append(second)
+            self.viewer.add_layer(second)
+
+    def _link(self) -> None:
+        if len(self.cts) == len(METHODS):
+            self.viewer.layers.link_layers(self.cts, ("contrast_limits", "gamma", "colormap", "opacity"))
+        self.viewer.layers.link_layers(list(self.maps.values()), ("opacity", "interpolation2d"))
+
+    def select(self) -> None:
+        """Select CT and shown maps, so that napari's status bar gives the values of all of them."""
+        shown = [layer for layer in (*self.cts, *self.maps.values()) if layer.visible and layer in self.viewer.layers]
+        self.viewer.layers.selection.replace_selection(shown)
+
+    def _order(self) -> None:
+        """Put the session's layers first, as the grid's stride needs them."""
+        for target, layer in enumerate(self.layers):
+            source = self.viewer.layers.index(layer)
+            if source != target:
+                self.viewer.layers.move(source, target)
+
+    def _set_grid(self, side_by_side: bool) -> None:
+        self._order()
+        for second in self.cts[1:]:
+            second.visible = side_by_side
+        grid = self.viewer.canvas.grid
+        if side_by_side:
+            grid.stride = len(self.layers) // len(METHODS)
+            grid.shape = (1, len(METHODS))
+            grid.spacing = 6
+        grid.enabled = side_by_side
+        self._fit()
+        self.select()
+
+    def _fit(self) -> None:
+        shown: list[Layer] = [*self.cts[:1]] or [*self.maps.values()]
+        if shown:
+            self.viewer.fit_to_view(layers=shown, margin=MARGIN)
+
+
+def _before(old: DisplayPlan | None, plan: DisplayPlan) -> tuple[MapPlan | None, ...]:
+    return (None,) * len(plan.maps) if old is None or len(old.maps) != len(plan.maps) else old.maps
+
+
+def _apply_map(layer: Image, plan: MapPlan, before: MapPlan | None) -> None:
+    """Change ``layer`` where ``plan`` differs from ``before``; a hidden map is brought up to date when it is shown."""
+    if not plan.visible:
+        layer.visible = False
+        return
+    fresh = before is None or not before.visible
+    if fresh or before is None or (before.scale, before.translate) != (plan.scale, plan.translate):
+        layer.scale, layer.translate = plan.scale, plan.translate
+    if fresh or before is None or before.display.colormap != plan.display.colormap:
+        layer.colormap = map_colormap(plan.display.colormap)
+    if fresh or before is None or before.display is not plan.display:
+        _swap(layer, plan)
+    if layer.opacity != plan.opacity:
+        layer.opacity = plan.opacity
+    _set_if_new(layer, "interpolation2d", "linear" if plan.smooth else "nearest")
+    layer.visible = True
+
+
+def _set_if_new(layer: Image, name: str, value: Any) -> None:
+    if getattr(layer, name) != value:
+        setattr(layer, name, value)
+
+
+def _swap(layer: Image, plan: MapPlan) -> None:
+    """Write the values into the layer's own array; napari then draws it again without measuring its extent."""
+    limits = plan.display.limits
+    if layer.data.shape != plan.display.values.shape:
+        layer.data = plan.display.values.copy()
+    else:
+        layer.data[...] = plan.display.values
+    layer.contrast_limits_range = limits
+    layer.contrast_limits = limits
+    layer.refresh(extent=False, highlight=False, thumbnail=False)
+
+
+def _map_image(plan: MapPlan) -> Image:
+    return Image(
+        plan.display.values.copy(),
+        name=METHOD_NAMES[plan.method],
+        scale=plan.scale,
+        translate=plan.translate,
+        units=("mm",) * 3,
+        axis_labels=AXIS_LABELS,
+        contrast_limits=plan.display.limits,
+        colormap=map_colormap(plan.display.colormap),
+        opacity=plan.opacity,
+        blending="translucent",
+        visible=False,
+    )
+
+
+def _field_shapes() -> Shapes:
+    return Shapes(
+        [_rectangle((0.0, 0.0, 1.0, 1.0))],
+        name=FIELD_NAME,
+        shape_type="rectangle",
+        edge_color="#4fd1ff",
+        face_color="transparent",
+        edge_width=1.2,
+        units=("mm", "mm"),
+        axis_labels=("row", "column"),
+        visible=False,
+    )
+
+
+def _rectangle(box_mm: tuple[float, float, float, float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    low_row, low_column, high_row, high_column = box_mm
+    return np.array(
+        [[low_row, low_column], [low_row, high_column], [high_row, high_column], [high_row, low_column]], dtype=float
+    )

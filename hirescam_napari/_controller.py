@@ -1,0 +1,223 @@
+"""Ties state, case, canvas and panels together; takes results of workers in the order they were asked for.
+
+Nothing here runs a network or touches a file, and nothing needs a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Literal, NamedTuple, Protocol
+
+from napari.components import ViewerModel
+
+from hirescam_napari._canvas import Canvas
+from hirescam_napari._case import Case
+from hirescam_napari._resolve import DisplayPlan, Readout, readout, resolve, slice_text
+from hirescam_napari._state import WINDOWS, ViewState
+from training.explain.result import Explanation
+
+Work = Literal["load", "run"]
+
+
+class Ticket(NamedTuple):
+    """What work was started and as the how-manieth; a result with an old number is stale."""
+
+    work: Work
+    number: int
+
+
+class Panels(Protocol):
+    """What the controller tells the panels; see :class:`hirescam_napari._panels.DockPanels`."""
+
+    def show_case(self, case: Case) -> None:
+        """Show another case: table, badge and plot; no label is selected yet."""
+
+    def show_label(self, case: Case, label: str) -> None:
+        """Show that ``label`` is selected."""
+
+    def show_state(self, state: ViewState) -> None:
+        """Show the display choices."""
+
+    def show_group(self, group: float) -> None:
+        """Move the plot's cursor."""
+
+    def show_readout(self, text: str) -> None:
+        """Show what lies under the mouse."""
+
+    def labels_in_order(self) -> Sequence[str]:
+        """Return the labels as the table shows them, top to bottom."""
+
+
+class Controller:
+    """One session in one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Any napari viewer model.
+    panels
+        What shows tables and plots.
+    state
+        What to show at first.
+    """
+
+    def __init__(self, viewer: ViewerModel, panels: Panels, state: ViewState | None = None) -> None:
+        self.viewer = viewer
+        self.panels = panels
+        self.state = ViewState() if state is None else state
+        self.case = Case()
+        self.canvas = Canvas(viewer)
+        self.plan: DisplayPlan = resolve(self.state, self.case)
+        self._tickets: dict[Work, int] = {"load": 0, "run": 0}
+        self._batch = 0
+        self._hovered: Readout = Readout()
+        self.state.events.connect(self.refresh)
+        viewer.dims.events.point.connect(self._on_slice)
+        viewer.mouse_move_callbacks.append(self._on_mouse)
+        viewer.layers.events.removed.connect(self._on_removed)
+        self.panels.show_state(self.state)
+
+    def begin(self, work: Work) -> Ticket:
+        """Start a load or a run; what was asked for before becomes stale. A load makes runs stale too."""
+        for kind in ("load", "run") if work == "load" else ("run",):
+            self._tickets[kind] += 1
+        return Ticket(work, self._tickets[work])
+
+    def is_current(self, ticket: Ticket) -> bool:
+        """Return False if other work was started, or this work was given up, since ``ticket``."""
+        return self._tickets[ticket.work] == ticket.number
+
+    def open_case(self, case: Case, ticket: Ticket | None = None) -> bool:
+        """Show another case; return False if the result came too late and was dropped."""
+        if ticket is not None and not self.is_current(ticket):
+            return False
+        with self._one_refresh():
+            self.case = replace(case, explanation=None)
+            self.state.label = None
+            self.canvas.show_case(self.case, self.state.window)
+            self.panels.show_case(self.case)
+        if case.explanation is not None:
+            self.show_explanation(case.explanation)
+        self._on_slice()
+        return True
+
+    def show_explanation(self, explanation: Explanation, ticket: Ticket | None = None) -> bool:
+        """Show what a model said; the selected label stays if the model has it, else its most likely one is taken.
+
+        Returns False if the result came too late and was dropped.
+        """
+        if ticket is not None and not self.is_current(ticket):
+            return False
+        with self._one_refresh():
+            self.case = replace(self.case, explanation=explanation)
+            self.panels.show_case(self.case)
+            if self.state.label not in explanation.labels:
+                self.state.label = explanation.labels[int(explanation.probabilities.argmax())]
+        self._on_slice()
+        return True
+
+    def close_case(self) -> None:
+        """Show nothing; results that are still under way are dropped."""
+        self.begin("load")
+        self.open_case(Case())
+
+    def select(self, label: str) -> None:
+        """Show ``label``, in the slice with its highest score."""
+        self.state.label = label
+
+    def step_label(self, step: int) -> None:
+        """Go ``step`` rows down the table (up if negative), stopping at its ends."""
+        labels = list(self.panels.labels_in_order())
+        if labels:
+            at = labels.index(self.state.label) + step if self.state.label in labels else 0
+            self.state.label = labels[min(max(at, 0), len(labels) - 1)]
+
+    def go_to_group(self, group: int) -> None:
+        """Show the slice at slice group ``group``."""
+        if self.case.explanation is not None:
+            self.canvas.set_slice_mm(self.case.shown_mm(group))
+
+    def go_to_top_slice(self) -> None:
+        """Show the slice with the highest score of the selected label."""
+        if self.plan.focus is not None:
+            self.canvas.set_slice_mm(self.plan.focus.slice_mm)
+
+    def change(self, **fields: object) -> None:
+        """Set several fields of the state and draw once."""
+        with self._one_refresh():
+            for name, value in fields.items():
+                setattr(self.state, name, value)
+
+    def actions(self) -> dict[str, Callable[[], None]]:
+        """Return what keys and menus can ask for, by name (see :data:`hirescam_napari._keys.KEYS`)."""
+        state = self.state
+        return {
+            **{f"window_{name}": partial(self.change, window=name) for name in WINDOWS},
+            "toggle_layout": state.toggle_layout,
+            "toggle_hirescam": lambda: state.toggle_method("hirescam"),
+            "toggle_gradcam": lambda: state.toggle_method("gradcam"),
+            "toggle_signed": lambda: self.change(signed=not state.signed),
+            "toggle_placement": state.toggle_placement,
+            "toggle_smooth": lambda: self.change(smooth=not state.smooth),
+            "toggle_field": lambda: self.change(show_field=not state.show_field),
+            "go_to_top_slice": self.go_to_top_slice,
+            "previous_label": lambda: self.step_label(-1),
+            "next_label": lambda: self.step_label(1),
+        }
+
+    def refresh(self) -> None:
+        """Draw what state and case ask for now."""
+        if self._batch:
+            return
+        old, self.plan = self.plan, resolve(self.state, self.case)
+        self.canvas.apply(self.plan)
+        self.panels.show_state(self.state)
+        if self.plan.focus is not None and self.plan.focus != old.focus:
+            self.panels.show_label(self.case, self.plan.focus.label)
+        if self._hovered.cell is not None:
+            self._hover(Readout())
+
+    def disconnect(self) -> None:
+        """Leave the viewer: layers out, callbacks off; results still under way are dropped."""
+        self.begin("load")
+        self.state.events.disconnect(self.refresh)
+        self.viewer.dims.events.point.disconnect(self._on_slice)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        if self._on_mouse in self.viewer.mouse_move_callbacks:
+            self.viewer.mouse_move_callbacks.remove(self._on_mouse)
+        self.canvas.clear()
+
+    @contextmanager
+    def _one_refresh(self) -> Iterator[None]:
+        self._batch += 1
+        try:
+            yield
+        finally:
+            self._batch -= 1
+        self.refresh()
+
+    def _on_slice(self) -> None:
+        position = self.canvas.slice_mm
+        self.canvas.overlays.set_slice(slice_text(self.case, position))
+        group = self.case.group_at(position)
+        if group is not None:
+            self.panels.show_group(group)
+
+    def _on_mouse(self, _viewer: ViewerModel, event: object) -> None:
+        position = getattr(event, "position", None)
+        if position is not None and len(position) == 3 and self.viewer.dims.ndisplay == 2:
+            self._hover(readout(self.state, self.case, tuple(float(mm) for mm in position)))  # type: ignore[arg-type]
+
+    def _hover(self, found: Readout) -> None:
+        if found.text != self._hovered.text:
+            self.panels.show_readout(found.text)
+        if found.field_mm != self._hovered.field_mm or not self.state.show_field:
+            self.canvas.show_field(found.field_mm if self.state.show_field else None)
+        self._hovered = found
+
+    def _on_removed(self, event: object) -> None:
+        if self.canvas.cts and getattr(event, "value", None) is self.canvas.cts[0] and not self._batch:
+            self.close_case()

@@ -1,0 +1,114 @@
+"""Text, letters, scale bar and color bars on the canvas, all drawn by napari's own overlays."""
+
+from __future__ import annotations
+
+import textwrap
+
+from napari.components import ViewerModel
+from napari.components.overlays import TextOverlay
+from napari.layers import Image
+
+from training.geometry import Geometry
+
+TITLE, SLICE, SCALE = "hirescam_title", "hirescam_slice", "hirescam_scale"
+_SIDES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
+_LETTER_COLOR = "#ffd866"
+_TEXT_COLOR = "#f0f0f0"
+_WRAP = 44
+"""Characters per line of the words beside the color bar."""
+
+
+class Overlays:
+    """The session's overlays in one viewer; they are made when there is something to say and kept."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        viewer.dims.events.order.connect(self.set_letters)
+        viewer.dims.events.ndisplay.connect(self.set_letters)
+        viewer.scene.camera.events.orientation.connect(self.set_letters)
+
+    def set_title(self, text: str) -> None:
+        """Show abnormality and probability at the top left."""
+        self._text(TITLE, "top_left", text, font_size=12)
+
+    def set_slice(self, text: str) -> None:
+        """Show which slice is drawn at the bottom left."""
+        self._text(SLICE, "bottom_left", text)
+
+    def set_scale_words(self, text: str) -> None:
+        """Show what the colors stand for at the bottom right, above the scale bar."""
+        self._text(SCALE, "bottom_right", "\n".join(line for part in text.split("\n") for line in _wrap(part)))
+
+    def set_letters(self) -> None:
+        """Show the patient's sides at the edges of every canvas (2-D only) and the scale bar in mm."""
+        letters = edge_letters(self.viewer)
+        for side, position in _SIDES.items():
+            self._text(f"hirescam_{side}", position, letters.get(side, ""), 14, _LETTER_COLOR, gridded=True)
+        bar = self.viewer.canvas.overlays.scale_bar
+        bar.box, bar.font_size = False, 10
+        bar.visible = bool(letters)
+
+    def label_map(self, layer: Image) -> None:
+        """Show name and color bar of a map at the top right of its canvas."""
+        self.viewer.canvas.overlay_tiling.top_right = "vertical"
+        layer.name_overlay.position = "top_right"
+        layer.name_overlay.font_size = 11
+        for overlay in (layer.name_overlay, layer.colorbar):
+            overlay.box = False
+            overlay.color = _TEXT_COLOR
+            overlay.visible = True
+        layer.colorbar.size = (14, 120)
+        layer.colorbar.font_size = 9
+
+    def clear(self) -> None:
+        """Take everything off the canvas."""
+        for name in (TITLE, SLICE, SCALE, *(f"hirescam_{side}" for side in _SIDES)):
+            self._text(name, "top_left", "")
+        self.viewer.canvas.overlays.scale_bar.visible = False
+
+    def text(self, name: str) -> str:
+        """Return what the overlay called ``name`` says now."""
+        overlay = self.viewer.canvas.overlays.get(name)
+        return overlay.text if isinstance(overlay, TextOverlay) and overlay.visible else ""
+
+    def _text(
+        self,
+        name: str,
+        position: str,
+        text: str,
+        font_size: float = 10,
+        color: str = _TEXT_COLOR,
+        gridded: bool = False,
+    ) -> None:
+        overlays = self.viewer.canvas.overlays
+        if name not in overlays:
+            if not text:
+                return
+            look = {"position": position, "font_size": font_size, "color": color, "box": False, "gridded": gridded}
+            overlays[name] = TextOverlay(text=text, visible=True, **look)
+            return
+        overlay = overlays[name]
+        if text and overlay.text != text:
+            overlay.text = text
+        if overlay.visible != bool(text):
+            overlay.visible = bool(text)
+
+
+def _wrap(text: str) -> list[str]:
+    return textwrap.wrap(text, _WRAP)
+
+
+def edge_letters(viewer: ViewerModel) -> dict[str, str]:
+    """Return the patient's letters at left, right, top and bottom of the canvas; empty in 3-D or without a CT.
+
+    The viewer's axes are those of a canonical array, whose letters :meth:`Geometry.axis_letters` gives; which of them
+    run down and across is up to the viewer (axis order and orientation).
+    """
+    if viewer.dims.ndisplay != 2 or viewer.dims.ndim != 3:
+        return {}
+    ends = Geometry.canonical((2, 2, 2), (1.0, 1.0, 1.0)).axis_letters()
+    down, across = (ends[axis] for axis in viewer.dims.displayed)
+    _, vertical, horizontal = (str(way) for way in viewer.scene.camera.orientation)
+    top, bottom = down if vertical == "down" else down[::-1]
+    left, right = across if horizontal == "right" else across[::-1]
+    return {"left": left, "right": right, "top": top, "bottom": bottom}

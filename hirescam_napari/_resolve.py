@@ -1,0 +1,192 @@
+"""From what the user wants to see and the case to a frozen plan of what is drawn; no window, no side effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hirescam_napari._case import Case
+from hirescam_napari._layers import placement_mm, to_display, to_lps
+from hirescam_napari._state import WINDOWS, Layout, ViewState
+from training.explain.display import Display, Policy, policy_named
+from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
+from training.issues import InputError
+from training.labels import find_label, is_known
+
+NOT_FOR_CLINICAL_USE = "not for clinical use"
+
+
+@dataclass(frozen=True)
+class MapPlan:
+    """How one map is drawn; ``display`` compares by identity."""
+
+    method: Method
+    display: Display
+    scale: tuple[float, float, float]
+    translate: tuple[float, float, float]
+    opacity: float
+    smooth: bool
+    visible: bool
+
+
+@dataclass(frozen=True)
+class FocusPlan:
+    """Which slice group a selection leads to; a change of it moves the slice."""
+
+    label: str
+    group: int
+    slice_mm: float
+
+
+@dataclass(frozen=True)
+class DisplayPlan:
+    """All that is drawn.
+
+    Parameters
+    ----------
+    window_hu
+        Gray-scale limits of the CT, HU.
+    side_by_side
+        Two canvases instead of one.
+    maps
+        One per method, in the order of ``METHODS``; empty before there is an explanation.
+    focus
+        Where to go when it changes; None without a selection.
+    title
+        Abnormality, probability, ratio to the model's mean; empty without a selection.
+    scale_words
+        What the colors stand for.
+    """
+
+    window_hu: tuple[float, float]
+    side_by_side: bool = False
+    maps: tuple[MapPlan, ...] = ()
+    focus: FocusPlan | None = None
+    title: str = ""
+    scale_words: str = ""
+    show_field: bool = True
+
+
+def resolve(state: ViewState, case: Case) -> DisplayPlan:
+    """Return what is drawn for ``state`` and ``case``."""
+    window = WINDOWS[state.window].limits_hu
+    explanation, label = case.explanation, state.label
+    if explanation is None or label is None or label not in explanation.labels:
+        return DisplayPlan(window, title=_untitled(case))
+    maps = tuple(_map_plan(state, case, explanation, label, method) for method in METHODS)
+    return DisplayPlan(
+        window,
+        side_by_side=state.layout is Layout.SIDE_BY_SIDE,
+        maps=maps,
+        focus=_focus(case, explanation, label),
+        title=title_text(explanation, label),
+        scale_words=_scale_words(maps),
+        show_field=state.show_field,
+    )
+
+
+def policy_of(state: ViewState) -> Policy:
+    """Return the display policy that ``state`` asks for."""
+    return policy_named(state.scaling, signed=state.signed, limit=state.limit)
+
+
+def _map_plan(state: ViewState, case: Case, explanation: Explanation, label: str, method: Method) -> MapPlan:
+    place: dict[str, Any] = placement_mm(explanation.geometry(method, state.placement))
+    return MapPlan(
+        method=method,
+        display=case.display(policy_of(state), label, method),
+        scale=place["scale"],
+        translate=place["translate"],
+        opacity=state.opacity,
+        smooth=state.smooth,
+        visible=state.layout is Layout.SIDE_BY_SIDE or method in state.methods,
+    )
+
+
+def _focus(case: Case, explanation: Explanation, label: str) -> FocusPlan:
+    group = explanation.top_slice(label)
+    return FocusPlan(label, group, case.shown_mm(group))
+
+
+def _scale_words(maps: tuple[MapPlan, ...]) -> str:
+    """Return what the colors stand for, one line per shown map; shown maps may differ in the end of their scale."""
+    return "\n".join(plan.display.words for plan in maps if plan.visible)
+
+
+def _untitled(case: Case) -> str:
+    return "" if case.picture is None else "No model has run on this CT yet"
+
+
+def title_text(explanation: Explanation, label: str) -> str:
+    """Return abnormality, probability and its ratio to the model's mean for this label."""
+    probability = float(explanation.probabilities[explanation.index(label)])
+    ratio = ratio_to_mean(explanation, label)
+    times = "" if ratio is None else f", {ratio:.1f}x the model's mean"
+    return f"{display_name(label)}: {probability:.0%}{times}\n{explanation.model.name}, {NOT_FOR_CLINICAL_USE}"
+
+
+def ratio_to_mean(explanation: Explanation, label: str) -> float | None:
+    """Return the probability over the model's mean probability for ``label``, None where that is unknown."""
+    mean = explanation.model.mean_probability.get(label, 0.0)
+    return float(explanation.probabilities[explanation.index(label)]) / mean if mean > 0 else None
+
+
+def display_name(label: str) -> str:
+    """Return what a reader calls ``label``; labels that are not among the 80 keep their own name."""
+    return find_label(label).display if is_known(label) else label
+
+
+def slice_text(case: Case, slice_mm: float) -> str:
+    """Return which slice is shown, counted from 1 at the head, and its height in the patient."""
+    number = case.slice_at(slice_mm)
+    if number is None:
+        return ""
+    return f"Slice {number + 1} of {case.n_slices}, z {-slice_mm:.1f} mm"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What lies under the cursor.
+
+    Parameters
+    ----------
+    text
+        HU and map values in words.
+    cell
+        The map cell (slice group, row, column), None outside the map.
+    field_mm
+        Row and column edges (low row, low column, high row, high column), viewer's mm, of what the cell could see.
+    """
+
+    text: str = ""
+    cell: tuple[int, int, int] | None = None
+    field_mm: tuple[float, float, float, float] | None = None
+
+
+def readout(state: ViewState, case: Case, position_mm: tuple[float, float, float]) -> Readout:
+    """Return what lies at ``position_mm`` (viewer's mm)."""
+    parts = [_hu_text(case, position_mm)]
+    explanation, label = case.explanation, state.label
+    if explanation is None or label is None or label not in explanation.labels:
+        return Readout("".join(parts))
+    cell = explanation.cell_at(to_lps(position_mm), "hirescam", state.placement)
+    if cell is None:
+        return Readout("".join([*parts, "   outside the map"]))
+    parts += [f"   {METHOD_NAMES[m]} {explanation.map(label, m)[cell]:+.2g}" for m in METHODS]
+    corners = to_display(explanation.cell_box(cell).corners_mm)[:, 1:]
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return Readout("".join(parts), cell, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+
+
+def _hu_text(case: Case, position_mm: tuple[float, float, float]) -> str:
+    if case.picture is None:
+        return ""
+    index = tuple(int(i) for i in (case.picture.geometry.to_index(to_lps(position_mm)) + 0.5) // 1)
+    if any(not 0 <= i < n for i, n in zip(index, case.picture.geometry.shape, strict=True)):
+        return "outside the CT"
+    return f"{int(case.picture.hu[index])} HU"
+
+
+def error_text(error: Exception) -> str:
+    """Return an error as a user reads it: the issues of an :class:`InputError`, else the message with its type."""
+    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,116 @@
+"""What the user wants to see: an evented record without Qt and without arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple
+
+from psygnal import SignalGroupDescriptor
+
+from training.explain.placement import Placement
+from training.explain.result import METHODS, Method
+
+
+class Layout(StrEnum):
+    """How CT and maps share the canvas."""
+
+    OVERLAY = "overlay"
+    """One canvas: the chosen maps over the CT."""
+    SIDE_BY_SIDE = "side_by_side"
+    """Two canvases with one camera: CT + HiResCAM, CT + Grad-CAM."""
+
+
+SCALINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "per_label": "Own maximum",
+        "shared_labels": "Same for all abnormalities",
+        "absolute": "Fixed limit",
+        "paper": "Paper (0 to 1)",
+    }
+)
+"""Display policies (see :mod:`training.explain.display`) and what a reader calls them."""
+
+
+class WindowPreset(NamedTuple):
+    """A gray-scale window in HU."""
+
+    title: str
+    level_hu: float
+    width_hu: float
+
+    @property
+    def limits_hu(self) -> tuple[float, float]:
+        """HU shown black and white."""
+        return (self.level_hu - self.width_hu / 2, self.level_hu + self.width_hu / 2)
+
+
+WINDOWS: Mapping[str, WindowPreset] = MappingProxyType(
+    {
+        "lung": WindowPreset("Lung", -600, 1500),
+        "mediastinum": WindowPreset("Mediastinum", 50, 350),
+        "bone": WindowPreset("Bone", 400, 1800),
+        "soft_tissue": WindowPreset("Soft tissue", 40, 400),
+    }
+)
+"""The usual windows of chest CT."""
+
+
+@dataclass
+class ViewState:
+    """What the user wants to see.
+
+    Parameters
+    ----------
+    label
+        The selected abnormality (paper's name), None before there is an explanation.
+    layout
+        Overlay or side by side; side by side always shows both methods.
+    methods
+        The maps shown in the overlay.
+    window
+        Key of :data:`WINDOWS`.
+    placement
+        Where the cells of a map are drawn.
+    scaling
+        Key of :data:`SCALINGS`: what the end of the color scale stands for.
+    limit
+        The end of the color scale for ``scaling="absolute"``, in the units of the map.
+    signed
+        Show evidence against the abnormality too, on a diverging colormap.
+    smooth
+        Let the graphics card interpolate between cells; the arrays stay as they are.
+    opacity
+        Of the maps, 0 to 1.
+    show_field
+        Draw the box that the cell under the cursor could see.
+    """
+
+    label: str | None = None
+    layout: Layout = Layout.OVERLAY
+    methods: tuple[Method, ...] = ("hirescam",)
+    window: str = "lung"
+    placement: Placement = "receptive_field"
+    scaling: str = "per_label"
+    limit: float = 0.01
+    signed: bool = False
+    smooth: bool = False
+    opacity: float = 0.6
+    show_field: bool = True
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+
+    def toggle_method(self, method: Method) -> None:
+        """Show ``method`` in the overlay if it is hidden, hide it if it is shown."""
+        shown = set(self.methods) ^ {method}
+        self.methods = tuple(m for m in METHODS if m in shown)
+
+    def toggle_layout(self) -> None:
+        """Change between overlay and side by side."""
+        self.layout = Layout.OVERLAY if self.layout is Layout.SIDE_BY_SIDE else Layout.SIDE_BY_SIDE
+
+    def toggle_placement(self) -> None:
+        """Change between the cells' true centres and the paper's stretch."""
+        self.placement = "stretch" if self.placement == "receptive_field" else "receptive_field"

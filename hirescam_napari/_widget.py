@@ -1,0 +1,312 @@
+"""The dock widget: run, abnormalities, display; it composes the panels and starts the work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari.layers import Image
+from napari.viewer import Viewer
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QFileDialog, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
+
+from hirescam_napari import _keys
+from hirescam_napari._adopt import case_of_layer, ct_layers
+from hirescam_napari._case import Case
+from hirescam_napari._controller import Controller, Ticket
+from hirescam_napari._layers import VOLUME_KEY
+from hirescam_napari._panels import DockPanels
+from hirescam_napari._resolve import error_text
+from hirescam_napari._settings import initial_state
+from hirescam_napari._state import Layout
+from hirescam_napari._workers import Job, explain_work, load_work, series_work
+from hirescam_napari.views._layout import WrappedLabel, scrolled
+from hirescam_napari.views.display_panel import DisplayChoice
+from hirescam_napari.views.run_panel import RunPanel, RunRequest
+from hirescam_napari.views.series_chooser import SeriesChooser, SeriesLike
+from training.explain.result import Explanation
+from training.io import SeriesChoiceNeeded
+from training.issues import InputError, Issue, error
+
+MODELS = (
+    ("demo", "Demo model (trained on phantoms)"),
+    ("axialnet-local:random", "AxialNet local, random weights"),
+    ("axialnet-same:random", "AxialNet same, random weights"),
+    ("axialnet:random", "AxialNet (paper), random weights"),
+)
+"""Models that need no file; random weights serve to measure speed and to test exactness."""
+
+CT_FILES = "CT (*.zip *.dcm *.ima *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.npz);;All files (*)"
+TITLE = "HiResCAM"
+"""Of the dock and of every task it starts."""
+
+
+class HiResCamWidget(QWidget):
+    """One session: open a CT, run a model, click through the abnormalities.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer to draw in; napari gives it.
+    """
+
+    idle = Signal()
+    """No work is under way any more."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.panels = DockPanels(self)
+        self.run_panel = RunPanel(self)
+        self.repair_button = _hidden_button("Repair and open", self)
+        self.tabs = QTabWidget(self)
+        self.chooser: SeriesChooser | None = None
+        self.job: Job | None = None
+        self._asked: tuple[Path, ...] = ()
+        self._lay_out()
+        self.controller = Controller(napari_viewer, self.panels, initial_state())
+        self._connect()
+        self._offer_cts()
+        QTimer.singleShot(0, self._adopt_first)
+
+    # ---- what a session can do
+
+    def open(
+        self,
+        paths: Sequence[str | Path],
+        series: int | None = None,
+        repair: bool = False,
+        then_run: RunRequest | None = None,
+    ) -> Job:
+        """Read a CT, a stored result or both in the background; the case that is open stays until that succeeds."""
+        self._asked = tuple(Path(path) for path in paths)
+        ticket = self.controller.begin("load")
+        job = self._start(load_work(self._asked, series, repair), "Reading the CT")
+        job.succeeded.connect(lambda case: self._on_case(case, ticket, then_run))
+        return job
+
+    def run(self, request: RunRequest) -> Job | None:
+        """Run a model on a CT in the background; None if the CT is refused."""
+        try:
+            self._take_layer(request.ct)
+        except InputError as refused:
+            self._on_failed(refused)
+            return None
+        volume = self.controller.case.volume
+        if volume is None:
+            self._on_failed(InputError(error("no-ct", "no CT is open", "Open a CT first.")))
+            return None
+        ticket = self.controller.begin("run")
+        job = self._start(explain_work(volume, request.model, request.device, request.precision), "Running the model")
+        job.succeeded.connect(lambda explanation: self._on_explanation(explanation, ticket))
+        return job
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        if self.job is not None and self.job.running:
+            self.job.cancel()
+
+    def show_case(self, case: Case, then_run: RunRequest | None = None) -> None:
+        """Show a case that is already in memory."""
+        self._on_case(case, self.controller.begin("load"), then_run)
+
+    # ---- work
+
+    def _start(self, function: object, title: str) -> Job:
+        self.cancel()
+        self.run_panel.set_issues(())
+        self.repair_button.hide()
+        self.run_panel.set_running(True)
+        self.job = Job(function, title, self)  # type: ignore[arg-type]
+        self.job.progressed.connect(self.run_panel.set_progress)
+        self.job.failed.connect(self._on_failed)
+        self.job.cancelled.connect(lambda: self.run_panel.set_status("Cancelled; nothing was changed."))
+        for signal in (self.job.succeeded, self.job.failed, self.job.cancelled):
+            signal.connect(self._on_ended)
+        self.job.start()
+        return self.job
+
+    def _on_ended(self) -> None:
+        if self.job is None or not self.job.running:
+            self.run_panel.set_running(False)
+            self.idle.emit()
+
+    def _on_case(self, case: Case, ticket: Ticket, then_run: RunRequest | None) -> None:
+        if not self.controller.open_case(case, ticket):
+            return
+        self._offer_cts()
+        self.run_panel.set_issues(_issues_of(case))
+        self.run_panel.set_status("Opened." if case.explanation is None else "Opened with its stored result.")
+        if case.explanation is not None:
+            self.tabs.setCurrentIndex(0)
+        elif then_run is not None:
+            self.run(then_run)
+
+    def _on_explanation(self, explanation: Explanation, ticket: Ticket) -> None:
+        if self.controller.show_explanation(explanation, ticket):
+            self.run_panel.set_issues(explanation.issues)
+            self.run_panel.set_status(f"Done in {sum(explanation.seconds.values()):.1f} s on {explanation.device}.")
+            self.tabs.setCurrentIndex(0)
+
+    def _on_failed(self, failure: Exception) -> None:
+        if isinstance(failure, SeriesChoiceNeeded):
+            self._ask_for_series()
+            return
+        issues = failure.issues if isinstance(failure, InputError) else (error("failed", error_text(failure)),)
+        self.run_panel.set_issues(issues)
+        self.run_panel.set_status("That did not work; what was open is still here.")
+        self.repair_button.setVisible(_repairable(issues))
+        self.tabs.setCurrentWidget(self._run_tab)
+
+    def _ask_for_series(self) -> None:
+        job = self._start(series_work(self._asked[0]), "Listing the series")
+        job.succeeded.connect(self._choose_series)
+
+    def _choose_series(self, series: Sequence[SeriesLike]) -> None:
+        self.chooser = SeriesChooser(self)
+        self.chooser.set_series(series)
+        self.chooser.accepted.connect(self._open_chosen)
+        self.chooser.open()
+
+    def _open_chosen(self) -> None:
+        number = None if self.chooser is None else self.chooser.chosen()
+        if number is not None:
+            self.open(self._asked, series=number)
+
+    # ---- layers of others
+
+    def _offer_cts(self) -> None:
+        own = self.controller.canvas.layers
+        names = [layer.name for layer in ct_layers(self.viewer.layers) if layer not in own[1:]]
+        self.run_panel.set_cts(names)
+
+    def _take_layer(self, name: str) -> None:
+        """Make the layer called ``name`` the open case, unless it already is."""
+        layer = next((layer for layer in self.viewer.layers if layer.name == name), None)
+        if isinstance(layer, Image) and layer not in self.controller.canvas.layers:
+            case = case_of_layer(layer)
+            self.viewer.layers.remove(layer)
+            self.controller.open_case(case, self.controller.begin("load"))
+            self._offer_cts()
+
+    def _adopt_first(self) -> None:
+        """Take over a CT that this plugin's readers or sample data put into an empty session."""
+        if self.controller.case.picture is not None:
+            return
+        for layer in ct_layers(self.viewer.layers):
+            if VOLUME_KEY in layer.metadata and layer not in self.controller.canvas.layers:
+                self._take_layer(layer.name)
+                return
+
+    def _on_layers(self) -> None:
+        self._offer_cts()
+        QTimer.singleShot(0, self._adopt_first)
+
+    # ---- window
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Stop the work and leave the viewer."""
+        self.close_session()
+        super().closeEvent(event)
+
+    def close_session(self) -> None:
+        """Stop the work, take the session's layers and keys out of the viewer."""
+        self.cancel()
+        self.viewer.layers.events.inserted.disconnect(self._on_layers)
+        self.viewer.layers.events.removed.disconnect(self._offer_cts)
+        self.controller.disconnect()
+        _keys.unbind(self.viewer)
+
+    def _lay_out(self) -> None:
+        split = QSplitter(Qt.Orientation.Vertical, self)
+        for widget in (self.panels.table, self.panels.plot, scrolled(self.panels.badge)):
+            split.addWidget(widget)
+        split.setChildrenCollapsible(False)
+        split.setSizes([300, 200, 130])
+        self._run_tab = scrolled(_column(self.run_panel, self.repair_button))
+        keys = WrappedLabel(_keys.help_text(), self)
+        self.tabs.addTab(split, "Abnormalities")
+        self.tabs.addTab(self._run_tab, "Run")
+        self.tabs.addTab(scrolled(_column(self.panels.display, keys)), "Display")
+        self.tabs.setCurrentWidget(self._run_tab)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2, 2, 2, 2)
+        layout.setSpacing(2)
+        layout.addWidget(self.panels.header)
+        layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.panels.readout)
+        self.setMinimumWidth(330)
+
+    def _connect(self) -> None:
+        panels, panel, controller = self.panels, self.run_panel, self.controller
+        panels.table.labelSelected.connect(controller.select)
+        panels.plot.sliceRequested.connect(controller.go_to_group)
+        panels.plot.topRequested.connect(controller.go_to_top_slice)
+        panels.display.changed.connect(self._on_display)
+        panel.set_models(MODELS)
+        panel.set_devices(devices_here())
+        panel.runRequested.connect(self.run)
+        panel.cancelRequested.connect(self.cancel)
+        panel.openFileRequested.connect(self._browse_file)
+        panel.openFolderRequested.connect(self._browse_folder)
+        panel.openModelRequested.connect(self._browse_model)
+        self.repair_button.clicked.connect(lambda: self.open(self._asked, repair=True))
+        self.viewer.layers.events.inserted.connect(self._on_layers)
+        self.viewer.layers.events.removed.connect(self._offer_cts)
+        _keys.bind(self.viewer, controller.actions())
+
+    def _on_display(self, choice: DisplayChoice) -> None:
+        fields = {"methods": choice.methods, "placement": choice.placement, "scaling": choice.scaling}
+        window = choice.window or self.controller.state.window
+        self.controller.change(
+            layout=Layout(choice.layout), signed=choice.signed, opacity=choice.opacity, window=window, **fields
+        )
+
+    def _browse_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open a chest CT", "", CT_FILES)
+        if path:
+            self.open([path])
+
+    def _browse_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open a folder of DICOM files")
+        if path:
+            self.open([path])
+
+    def _browse_model(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Choose a checkpoint", "", "Checkpoints (*.safetensors)")
+        if path:
+            self.run_panel.add_model(path, Path(path).name)
+
+
+def devices_here() -> tuple[str, ...]:
+    """Return the devices worth offering on this system; one that is missing falls back to the CPU with a notice."""
+    return ("auto", "cpu", "mps") if sys.platform == "darwin" else ("auto", "cpu", "cuda")
+
+
+def _issues_of(case: Case) -> tuple[Issue, ...]:
+    return () if case.volume is None else case.volume.issues
+
+
+def _repairable(issues: Sequence[Issue]) -> bool:
+    """Say whether reading again with repairs would mend every error."""
+    errors = [issue for issue in issues if issue.severity == "error"]
+    return bool(errors) and all(issue.repairable for issue in errors)
+
+
+def _hidden_button(text: str, parent: QWidget) -> QPushButton:
+    button = QPushButton(text, parent)
+    button.setToolTip("Read again and mend what can be mended; every repair is recorded")
+    button.hide()
+    return button
+
+
+def _column(*widgets: QWidget) -> QWidget:
+    column = QWidget()
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    layout.addStretch(1)
+    return column

@@ -1,0 +1,213 @@
+"""Long work on napari's worker threads, with progress and cancelling; the window never waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from napari.qt.threading import FunctionWorker, create_worker
+from napari.utils.progress import cancelable_progress
+from qtpy.QtCore import QObject, Signal
+
+from hirescam_napari._case import Case
+from hirescam_napari._layers import picture_of
+from training.explain.result import Explanation
+from training.io.series import SeriesInfo
+from training.issues import Cancelled, InputError, error
+from training.volume import Volume
+
+Progress = Callable[[int, int, str], None]
+IsCancelled = Callable[[], bool]
+Function = Callable[[Progress, IsCancelled], object]
+"""Work: gets ``progress(done, total, stage)`` and ``cancelled()``; raises :class:`Cancelled` when it obeys."""
+
+
+class Outcome(NamedTuple):
+    """How work ended: with a value, or with an error (``Cancelled`` included)."""
+
+    value: Any = None
+    error: Exception | None = None
+
+
+class _Named:
+    """A function that goes by a title in napari's list of running tasks."""
+
+    def __init__(self, function: Callable[[], Outcome], title: str) -> None:
+        self._function, self._title = function, title
+
+    def __call__(self) -> Outcome:
+        return self._function()
+
+    def __repr__(self) -> str:
+        return self._title
+
+
+class Job(QObject):
+    """One piece of work on a thread. Exactly one of ``succeeded``, ``failed`` and ``cancelled`` is emitted.
+
+    Signals arrive on the thread that made the job. ``cancel`` is obeyed at once as far as anyone can see; the thread
+    stops at its next question, and whatever it still brings is dropped. napari knows the work: it warns when the window
+    is closed meanwhile, and shows progress with a cancel button among its activities.
+    """
+
+    progressed = Signal(int, int, str)
+    succeeded = Signal(object)
+    failed = Signal(object)
+    cancelled = Signal()
+
+    def __init__(self, function: Function, title: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.title = title
+        self._function = function
+        self._stop = threading.Event()
+        self._told = False
+        self._worker: FunctionWorker[Outcome] | None = None
+        self._bar: cancelable_progress | None = None
+        self.progressed.connect(self._on_progress)
+
+    @property
+    def running(self) -> bool:
+        """True from ``start`` until one of the signals was emitted."""
+        return self._worker is not None and not self._told
+
+    @property
+    def thread_running(self) -> bool:
+        """True while the thread is still at work, even if nobody waits for it."""
+        return self._worker is not None and self._worker.is_running
+
+    def start(self) -> None:
+        """Begin."""
+        self._bar = cancelable_progress(total=0, desc=self.title, leave=False)
+        self._worker = create_worker(_Named(self._run, self.title), _start_thread=False)
+        self._worker.returned.connect(self._tell)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Give the work up."""
+        self._stop.set()
+        self._tell(Outcome(error=Cancelled()))
+
+    def _asked_to_stop(self) -> bool:
+        by_bar = self._bar is not None and self._bar.is_canceled
+        by_window = self._worker is not None and self._worker.abort_requested
+        return self._stop.is_set() or by_bar or by_window
+
+    def _run(self) -> Outcome:
+        try:
+            return Outcome(self._function(self._report, self._asked_to_stop))
+        except Exception as error:  # noqa: BLE001 - handed to the main thread, which shows it
+            return Outcome(error=error)
+
+    def _report(self, done: int, total: int, stage: str) -> None:
+        if self._asked_to_stop():
+            raise Cancelled
+        self.progressed.emit(done, total, stage)
+
+    def _on_progress(self, done: int, total: int, stage: str) -> None:
+        if self._bar is not None:
+            self._bar.set_description(f"{self.title}: {stage}")
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+
+    def _tell(self, outcome: Outcome) -> None:
+        if self._told:
+            return
+        self._told = True
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        if isinstance(outcome.error, Cancelled):
+            self.cancelled.emit()
+        elif outcome.error is not None:
+            self.failed.emit(outcome.error)
+        else:
+            self.succeeded.emit(outcome.value)
+
+
+def load_work(paths: Sequence[Path], series: int | None = None, repair: bool = False) -> Function:
+    """Return work that reads ``paths`` (see :func:`load_case`) and gives a :class:`Case`."""
+
+    def work(progress: Progress, cancelled: IsCancelled) -> Case:
+        progress(0, 0, "reading")
+        case = load_case(paths, series, repair)
+        if cancelled():
+            raise Cancelled
+        return case
+
+    return work
+
+
+def load_case(paths: Sequence[Path], series: int | None = None, repair: bool = False) -> Case:
+    """Read a CT, a result of ``hirescam explain``, or both.
+
+    Raises
+    ------
+    SeriesChoiceNeeded
+        There are several series and none was chosen.
+    InputError
+        Anything wrong with the input, or a result that does not belong to the CT.
+    """
+    from training.cohort.store import find_case, read_case
+    from training.io import read_ct
+
+    stores = [path for path in paths if find_case(path) is not None]
+    cts = [path for path in paths if path not in stores]
+    if len(stores) > 1 or len(cts) > 1:
+        fact = f"{len(cts)} CTs and {len(stores)} results were given"
+        raise InputError(error("too-many-inputs", fact, "Open one CT, one result, or a CT with its own result."))
+    case = case_of(read_ct(cts[0], series=series, repair=repair)) if cts else Case()
+    return with_explanation(case, read_case(stores[0])) if stores else case
+
+
+def with_explanation(case: Case, explanation: Explanation) -> Case:
+    """Return ``case`` with a stored result.
+
+    Raises
+    ------
+    InputError
+        If the result was made from other pixels than the case's CT.
+    """
+    made_from = explanation.provenance.get("pixels_sha256", "")
+    if case.volume is not None and made_from and made_from != case.volume.provenance.pixels_sha256:
+        fact = "the result was made from another CT than the one that is open"
+        raise InputError(error("other-ct", fact, "Open the CT it was made from, or the result alone."))
+    return replace(case, explanation=explanation)
+
+
+def series_work(path: Path) -> Function:
+    """Return work that lists the series at ``path`` with thumbnails."""
+
+    def work(progress: Progress, cancelled: IsCancelled) -> tuple[SeriesInfo, ...]:
+        from training.io import list_series
+
+        progress(0, 0, "listing the series")
+        series = list_series(path)
+        if cancelled():
+            raise Cancelled
+        return series
+
+    return work
+
+
+def case_of(volume: Volume) -> Case:
+    """Return a volume as a case without a result."""
+    return Case(volume, picture_of(volume))
+
+
+def explain_work(volume: Volume, model: str, device: str, precision: str) -> Function:
+    """Return work that loads ``model``, runs it on ``volume`` and gives an :class:`Explanation`."""
+
+    def work(progress: Progress, cancelled: IsCancelled) -> Explanation:
+        progress(0, 0, "loading the model")
+        from training.explain import explain
+        from training.models import load_model
+
+        loaded = load_model(model)
+        if cancelled():
+            raise Cancelled
+        return explain(loaded, volume, device, precision, progress, cancelled)  # type: ignore[arg-type]
+
+    return work
