@@ -2,8 +2,9 @@
 
 For every positive (case, label) pair the peak cell of the label's map is taken to patient LPS mm by the map's own
 geometry and compared with the label's lesions. Two distances are kept: to the nearest lesion *centre*, and to the
-nearest voxel of a lesion *mask* (zero inside). Which of the two counts for a label is the caller's choice: centres suit
-compact lesions, masks suit long or spread ones (tubes, wires, effusions), whose centre may not even lie on them.
+nearest voxel of a lesion *mask* (zero inside). The *error* is the distance to the centre for compact lesions, and to
+the mask for long or spread ones (tubes, wires, effusions: longer than ``COMPACT_MM``), whose centre may not even lie on
+them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import numpy.typing as npt
 from training.geometry import Geometry
 
 FloatArray = npt.NDArray[np.float64]
+
+COMPACT_MM = 60.0
+"""A lesion whose extent along every axis is at most this is compact: the error is the distance to its centre."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,17 @@ class Lesion:
         centre = voxels.mean(axis=0) if centre_mm is None else np.asarray(centre_mm, dtype=np.float64)
         return cls(centre, voxels, np.asarray(geometry.spacing_mm) / 2, geometry.direction)
 
+    @property
+    def length_mm(self) -> float:
+        """The greatest extent along an array axis, mm."""
+        along = self.voxels_mm @ self.direction
+        return float((np.ptp(along, axis=0) + 2 * self.half_voxel_mm).max())
+
+    def error(self, point_mm: npt.ArrayLike) -> float:
+        """Return the pointing error of ``point_mm`` (LPS), mm: to the centre if compact, else to the mask."""
+        compact = self.length_mm <= COMPACT_MM
+        return self.distance_to_centre(point_mm) if compact else self.distance_to_mask(point_mm)
+
     def distance_to_centre(self, point_mm: npt.ArrayLike) -> float:
         """Return the distance from ``point_mm`` (LPS) to the centre, mm."""
         return float(np.linalg.norm(np.asarray(point_mm) - self.centre_mm))
@@ -95,8 +110,9 @@ def peak_mm(attention: npt.ArrayLike, geometry: Geometry) -> FloatArray:
 
 @dataclass(frozen=True)
 class PointingError:
-    """Distance from one point to the nearest of a label's lesions, mm, to its centre and to its mask."""
+    """Distance from one point to the nearest of a label's lesions, mm: the error, to its centre, and to its mask."""
 
+    error_mm: float
     to_centre_mm: float
     to_mask_mm: float
 
@@ -107,7 +123,7 @@ class PointingError:
 
 
 def pointing_error(point_mm: npt.ArrayLike, lesions: Sequence[Lesion]) -> PointingError:
-    """Return the error of a point; each distance is to the lesion that is nearest by that distance.
+    """Return the error of a point (LPS mm); each distance is to the lesion that is nearest by that distance.
 
     Raises
     ------
@@ -117,6 +133,7 @@ def pointing_error(point_mm: npt.ArrayLike, lesions: Sequence[Lesion]) -> Pointi
     if not lesions:
         raise ValueError("there is no lesion to point to")
     return PointingError(
+        min(lesion.error(point_mm) for lesion in lesions),
         min(lesion.distance_to_centre(point_mm) for lesion in lesions),
         min(lesion.distance_to_mask(point_mm) for lesion in lesions),
     )
@@ -127,6 +144,7 @@ class PointingSummary:
     """Errors of one label, or of several, over cases: ``n`` pairs, medians in mm, and shares between 0 and 1."""
 
     n: int
+    median_mm: float
     median_to_centre_mm: float
     median_to_mask_mm: float
     hit_rate: float
@@ -136,6 +154,7 @@ class PointingSummary:
         """Return plain JSON types, rounded to 0.01 mm and 0.001."""
         return {
             "n": self.n,
+            "median_mm": round(self.median_mm, 2),
             "median_to_centre_mm": round(self.median_to_centre_mm, 2),
             "median_to_mask_mm": round(self.median_to_mask_mm, 2),
             "hit_rate": round(self.hit_rate, 3),
@@ -144,15 +163,13 @@ class PointingSummary:
 
 
 def summarise(errors: Sequence[PointingError]) -> PointingSummary | None:
-    """Return the summary of ``errors``; None (not applicable) if there are none. ``within_25_mm`` is to the mask."""
+    """Return the summary of ``errors``; None (not applicable) if there are none."""
     if not errors:
         return None
-    centre = np.array([e.to_centre_mm for e in errors])
-    mask = np.array([e.to_mask_mm for e in errors])
-    within = float((mask <= 25.0).mean())
-    return PointingSummary(
-        len(errors), float(np.median(centre)), float(np.median(mask)), float((mask == 0).mean()), within
-    )
+    table = np.array([(e.error_mm, e.to_centre_mm, e.to_mask_mm) for e in errors])
+    error, centre, mask = (float(value) for value in np.median(table, axis=0))
+    within, hits = float((table[:, 0] <= 25.0).mean()), float((table[:, 2] == 0.0).mean())
+    return PointingSummary(len(errors), error, centre, mask, hits, within)
 
 
 def uniform_point(geometry: Geometry, seed: Sequence[int]) -> FloatArray:

@@ -47,6 +47,8 @@ def test_error_to_a_planted_lesion_is_exact() -> None:
     error = pointing_error(peak_mm(attention, _map_geometry()), [lesion])
     assert error.to_centre_mm == pytest.approx(9.0)
     assert error.to_mask_mm == pytest.approx(8.0)  # the voxel's face is 1 mm before its centre
+    assert lesion.length_mm == pytest.approx(4.0)
+    assert error.error_mm == error.to_centre_mm  # compact: the centre counts
     assert not error.hit
 
 
@@ -55,6 +57,8 @@ def test_a_point_inside_the_mask_is_a_hit_whatever_the_centre() -> None:
     error = pointing_error(IMAGE.to_world((0, 10, 10)), [long])
     assert error.hit
     assert error.to_centre_mm == pytest.approx(14.5 * 3)
+    assert long.length_mm == pytest.approx(90.0)
+    assert error.error_mm == 0.0  # long: the mask counts
 
 
 def test_the_nearest_lesion_counts_for_each_distance_on_its_own() -> None:
@@ -86,10 +90,11 @@ def test_given_centre_replaces_the_centre_of_mass() -> None:
 
 
 def test_summary_by_hand() -> None:
-    summary = summarise([PointingError(10, 0), PointingError(30, 20), PointingError(50, 40)])
+    summary = summarise([PointingError(10, 10, 0), PointingError(20, 30, 20), PointingError(40, 50, 40)])
     assert summary is not None
     assert summary.to_dict() == {
         "n": 3,
+        "median_mm": 20.0,
         "median_to_centre_mm": 30.0,
         "median_to_mask_mm": 20.0,
         "hit_rate": 0.333,
