@@ -1,0 +1,97 @@
+"""Patterns, and the reachability of every entry of the vocabulary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.issues import InputError
+from training.partition.reports import Status, label_report, load_vocabulary
+from training.partition.reports.context import clauses
+from training.partition.reports.findings import find_findings, sizes_mm
+from training.partition.reports.patterns import PatternIndex, example, parse
+from training.partition.reports.tokens import split_report
+
+VOCABULARY = load_vocabulary()
+
+
+def _found(index: PatternIndex, text: str) -> set[str]:
+    return {m.key for sentence in split_report(text) for m in index.find(sentence)}
+
+
+@pytest.mark.parametrize("key", sorted(VOCABULARY.abnormalities))
+def test_every_abnormality_pattern_is_reachable(key: str) -> None:
+    term = VOCABULARY.abnormalities[key]
+    missed = [p for p in term.any if key not in _found(VOCABULARY.abnormality_index, example(p))]
+    assert missed == []
+    assert [p for p in term.exclude if f"!{key}" not in _found(VOCABULARY.abnormality_index, example(p))] == []
+
+
+@pytest.mark.parametrize("key", sorted(VOCABULARY.locations))
+def test_every_location_pattern_is_reachable(key: str) -> None:
+    term = VOCABULARY.locations[key]
+    patterns = (*term.any, *term.both)
+    assert [p for p in patterns if key not in _found(VOCABULARY.location_index, example(p))] == []
+    unknown = set(term.implies) - set(VOCABULARY.locations)
+    assert unknown == set()
+
+
+def test_look_alikes_take_matches_away() -> None:
+    assert find_findings("cystic fibrosis", VOCABULARY) == ()
+
+
+def test_pattern_language() -> None:
+    index = PatternIndex({"a": ["nodul* ... lung|lungs"], "b": ["ground-glass"]})
+    assert _found(index, "nodules of both lungs") == {"a"}
+    assert _found(index, "nodule one two three four five six lung") == set()
+    assert _found(index, "ground glass and ground-glass") == {"b"}
+    with pytest.raises(ValueError, match="begin and end"):
+        parse("... lung")
+
+
+def test_sentences_keep_decimals_and_positions() -> None:
+    text = 'A 1.5 cm nodule. "No effusion"'
+    first, second = split_report(text)
+    assert first.words == ("a", "1.5", "cm", "nodule")
+    assert text[slice(*second.span)] == "No effusion"
+
+
+def test_clauses_split_where_both_sides_have_a_predicate() -> None:
+    (sentence,) = split_report("Heart size is normal, nodules are observed, which are calcified")
+    assert [sentence.words[c.start : c.stop][0] for c in clauses(sentence)] == ["heart", "nodules"]
+    (listing,) = split_report("No nodule, mass or effusion was observed")
+    assert len(clauses(listing)) == 1
+
+
+def test_sizes_in_a_clause() -> None:
+    (sentence,) = split_report("Nodes of 17x13 mm and 1,5 cm and T11")
+    assert sizes_mm(sentence, clauses(sentence)[0]) == (17.0, 13.0, 15.0)
+
+
+def test_a_users_file_extends_the_vocabulary(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[abnormalities.pneumothorax]\nany = ["air leak"]\n[context]\ndeny_after = ["sans"]\n')
+    extended = load_vocabulary((own,))
+    assert label_report("air leak", vocabulary=extended).status("pneumothorax") is Status.PRESENT
+    assert label_report("sans pneumothorax", vocabulary=extended).status("pneumothorax") is Status.ABSENT
+    assert label_report("air leak").status("pneumothorax") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("not toml [", "vocabulary-unreadable"),
+        ("[words]\n", "vocabulary-unknown-table"),
+        ("[context]\nfoo = []\n", "vocabulary-unknown-trigger"),
+        ("[context]\ndeny_after = 3\n", "vocabulary-not-a-list"),
+        ('[abnormalities.nodule]\nany = ["... x"]\n', "vocabulary-bad-pattern"),
+        ('[abnormalities.new]\nany = ["x"]\n', "vocabulary-bad-term"),
+    ],
+)
+def test_bad_vocabulary_files_are_refused(tmp_path: Path, content: str, code: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(content)
+    with pytest.raises(InputError) as refusal:
+        load_vocabulary((path,))
+    assert refusal.value.issues[0].code == code

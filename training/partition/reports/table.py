@@ -1,0 +1,158 @@
+"""Label a CSV of reports: the 80 columns, the ``abnormality*location`` columns and the evidence behind them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from training.io.atomic import atomic_path
+from training.issues import Cancelled, InputError, error
+from training.labels import label_names
+from training.partition.reports.columns import column_names, columns
+from training.partition.reports.labels import LYMPH_NODE_MM, UncertainPolicy, Variant, label_report
+from training.partition.reports.vocabulary import load_vocabulary
+
+TEXT_COLUMNS = ("report_text", "report", "text", "findings_en", "findings", "impressions_en", "impression")
+"""Columns that are read as report text, in this order, case ignored; several are joined."""
+CASE_COLUMNS = ("case", "accessionno", "noteacc_deid", "volumename", "id", "accession")
+"""Columns that name the case, first match wins, case ignored."""
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """How reports are labelled."""
+
+    variant: Variant = "default"
+    uncertain: UncertainPolicy = "present"
+    lymph_node_mm: float = LYMPH_NODE_MM
+    vocabulary: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelledRow:
+    """One report's results: values of the 80 labels, columns that are 1, evidence rows."""
+
+    case: str
+    values: dict[str, int]
+    columns: frozenset[str]
+    evidence: tuple[tuple[str, ...], ...]
+
+
+EVIDENCE_HEADER = ("case", "label", "status", "sides", "locations", "sizes_mm", "words", "sentence")
+
+
+def read_reports(path: Path) -> list[tuple[str, str]]:
+    """Return (case, text) of every row of a CSV.
+
+    Raises
+    ------
+    InputError
+        If the file is not readable, or lacks a case or text column, or names a case twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InputError(
+            error("reports-unreadable", f"cannot be read ({problem}).", "Save it as UTF-8.", path.name)
+        ) from problem
+    rows = list(csv.DictReader(io.StringIO(text)))
+    if not rows:
+        raise InputError(
+            error("reports-empty", "holds no rows.", "Give a CSV with a header and a report a row.", path.name)
+        )
+    header = {name.lower().strip(): name for name in rows[0] if name}
+    case = next((header[c] for c in CASE_COLUMNS if c in header), None)
+    texts = [header[t] for t in TEXT_COLUMNS if t in header]
+    if case is None or not texts:
+        way_out = f"Name one column as one of {CASE_COLUMNS} and one as one of {TEXT_COLUMNS}."
+        raise InputError(error("reports-columns", f"has the columns {sorted(rows[0])[:12]}.", way_out, path.name))
+    result = [(row[case], "\n".join(row[t] or "" for t in texts)) for row in rows]
+    _refuse_duplicates([c for c, _ in result], path)
+    return result
+
+
+def _refuse_duplicates(cases: list[str], path: Path) -> None:
+    seen: set[str] = set()
+    twice = [c for c in cases if c in seen or seen.add(c)]  # type: ignore[func-returns-value]
+    if twice:
+        message = f"names {len(twice)} cases more than once: {', '.join(twice[:10])}."
+        raise InputError(error("reports-duplicate-case", message, "Keep one row a case.", path.name))
+
+
+def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
+    """Label one (case, text)."""
+    case, text = row
+    vocabulary = load_vocabulary(settings.vocabulary)
+    labels = label_report(text, variant=settings.variant, vocabulary=vocabulary, lymph_node_mm=settings.lymph_node_mm)
+    evidence = tuple(
+        (
+            case,
+            name,
+            str(finding.status),
+            "+".join(sorted(found.sides)),
+            " ".join(sorted(finding.locations)),
+            " ".join(f"{s:g}" for s in finding.sizes_mm),
+            text[slice(*finding.span)],
+            text[slice(*finding.sentence)],
+        )
+        for name, found in labels.evidence.items()
+        for finding in found.findings
+    )
+    return LabelledRow(
+        case, labels.values(settings.uncertain), columns(labels, vocabulary, settings.uncertain), evidence
+    )
+
+
+def label_rows(
+    rows: list[tuple[str, str]],
+    settings: LabelSettings,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Iterator[LabelledRow]:
+    """Label many reports in order, in ``workers`` processes; progress is (done, total)."""
+    for done, result in enumerate(_mapped(rows, settings, workers), 1):
+        if cancelled is not None and cancelled():
+            raise Cancelled("labelling was cancelled")
+        yield result
+        if progress is not None:
+            progress(done, len(rows))
+
+
+def _mapped(rows: list[tuple[str, str]], settings: LabelSettings, workers: int) -> Iterable[LabelledRow]:
+    work = partial(label_one, settings=settings)
+    if workers <= 1:
+        yield from map(work, rows)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(work, rows, chunksize=64)
+
+
+def write_labels(results: Iterable[LabelledRow], out: Path, settings: LabelSettings) -> tuple[Path, Path, Path]:
+    """Write ``out``, ``*.locations.csv`` and ``*.evidence.csv``; each appears only when it is complete.
+
+    Returns
+    -------
+    The three paths.
+    """
+    where, why = (out.with_name(f"{out.stem}.{part}.csv") for part in ("locations", "evidence"))
+    names = label_names()
+    pairs = column_names(load_vocabulary(settings.vocabulary))
+    with ExitStack() as stack:
+        paths = [stack.enter_context(atomic_path(path)) for path in (out, where, why)]
+        files = [stack.enter_context(path.open("w", newline="", encoding="utf-8")) for path in paths]
+        labels, places, evidence = (csv.writer(file, lineterminator="\n") for file in files)
+        labels.writerow(["case", *names])
+        places.writerow(["case", *pairs])
+        evidence.writerow(EVIDENCE_HEADER)
+        for row in results:
+            labels.writerow([row.case, *(row.values[n] for n in names)])
+            places.writerow([row.case, *(int(p in row.columns) for p in pairs)])
+            evidence.writerows(row.evidence)
+    return out, where, why
