@@ -47,8 +47,9 @@ class Issue:
 
     def __str__(self) -> str:
         where = f"{self.file}: " if self.file else ""
+        stop = "" if self.message.endswith((".", "!", "?")) else "."
         out = f" {self.way_out}" if self.way_out else ""
-        return f"{self.severity}: {where}{self.message}{out}"
+        return f"{self.severity}: {where}{self.message}{stop}{out}"
 
     def to_dict(self) -> dict[str, object]:
         """Return the issue as plain JSON types."""

@@ -78,6 +78,7 @@ def _model(case: Explanation) -> dict[str, Any]:
         "guarantee": case.model.guarantee,
         "guarantee_holds": case.model.guarantee_holds,
         "guarantee_words": case.model.guarantee_words,
+        "training": dict(case.model.training),
     }
 
 

@@ -1,0 +1,87 @@
+"""``hirescam``: every command of ``training.cli``, and the two that open a window.
+
+napari and Qt are imported by these two alone, when they run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli import AsJson, create_app
+from training.console import emit, reported, run
+from training.issues import InputError, error
+
+_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+
+
+def view(
+    paths: Annotated[list[Path], typer.Argument(help="A CT, a folder made by explain, or both.")],
+    model: Annotated[str, typer.Option(help="Checkpoint file, demo, or ARCHITECTURE:random.")] = "demo",
+    as_json: AsJson = False,
+) -> None:
+    """Open a CT in the viewer and explain it there. Not for clinical use."""
+    with reported(as_json):
+        _check_paths(paths)
+        _check_window(needs_display=True)
+        from hirescam_napari._session import open_viewer
+
+        open_viewer(paths, model)
+
+
+def demo(
+    headless: Annotated[bool, typer.Option("--headless", help="No window for a user: leave pictures instead.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open the viewer on phantoms with the demo model (trained on phantoms; not for clinical use)."""
+    with reported(as_json):
+        if headless and out is None:
+            raise typer.BadParameter("--headless leaves pictures: say where with --out DIR")
+        _check_window(needs_display=not headless)
+        from hirescam_napari._demo import run_demo
+
+        run_demo(headless, out)
+        if as_json:
+            emit({"out": str(out) if out else None, "headless": headless})
+
+
+def _check_paths(paths: list[Path]) -> None:
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        raise InputError(error("not-found", "there is no such file or folder", "Check the path.", n) for n in missing)
+
+
+def _check_window(needs_display: bool) -> None:
+    if not any(find_spec(name) for name in _BINDINGS):
+        way_out = 'Install one: pip install "hirescam-napari[all]".'
+        raise InputError(error("no-qt", "no Qt binding is installed, so no window can be opened", way_out))
+    displays = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if needs_display and sys.platform == "linux" and not any(os.environ.get(name) for name in displays):
+        way_out = "Use a desktop session, `xvfb-run`, or `hirescam demo --headless --out DIR`."
+        raise InputError(error("no-display", "there is no display to open a window on", way_out))
+
+
+def create() -> typer.Typer:
+    """Return the whole command line."""
+    whole = create_app()
+    for command in (view, demo):
+        whole.command()(command)
+    return whole
+
+
+app = create()
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The folder that ``explain`` leaves: ``report.json``, ``case.zarr`` and, where asked for, maps as NIfTI."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from training.cohort.report import REPORT_NAME, build_report, is_report, write_report
+from training.cohort.store import CASE_FOLDER, write_case
+from training.explain.placement import Placement
+from training.explain.result import METHODS, Explanation
+from training.io.atomic import atomic_path
+from training.io.write import write_nifti
+from training.issues import InputError, error
+
+MAPS_FOLDER = "maps"
+
+_OWN = {REPORT_NAME, CASE_FOLDER, MAPS_FOLDER}
+
+
+def check_target(out: Path) -> None:
+    """Refuse a place where results cannot or must not be written; an earlier result may be replaced.
+
+    Raises
+    ------
+    InputError
+        A file, a folder with anything else in it, or a place without permission.
+    """
+    if out.is_dir():
+        present = {item.name for item in out.iterdir()}
+        if present and not (present <= _OWN and is_report(out / REPORT_NAME)):
+            fact = "the output folder holds other things than an earlier result of `explain`, and is left as it is"
+            raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", out.name))
+    elif out.exists() or out.is_symlink():
+        fact = "the output must be a folder, but a file of this name exists"
+        raise InputError(error("output-exists", fact, "Choose another name.", out.name))
+    nearest = next(folder for folder in out.absolute().parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        fact = f"cannot be written: writing to {nearest.name or '/'!r} is not permitted"
+        raise InputError(error("not-writable", fact, "Choose a place you may write to.", out.name))
+
+
+def write_result(
+    out: Path,
+    case: Explanation,
+    seconds: Mapping[str, float],
+    map_labels: Iterable[str] = (),
+    placement: Placement = "receptive_field",
+) -> dict[str, Any]:
+    """Write the folder ``out``, completely or not at all, and return the report in it.
+
+    Parameters
+    ----------
+    seconds
+        Wall times that ``case`` does not know, such as ``read``.
+    map_labels
+        Labels whose maps are written, signed and unnormalised, by both methods.
+    placement
+        Where these maps stand.
+
+    Raises
+    ------
+    InputError
+        As for :func:`check_target`; or the disk is full.
+    """
+    check_target(out)
+    start = time.perf_counter()
+    with atomic_path(out) as folder:
+        folder.mkdir()
+        write_case(folder / CASE_FOLDER, case)
+        for label in map_labels:
+            _write_maps(folder / MAPS_FOLDER, case, label, placement)
+        report = build_report(case, {**seconds, "write": time.perf_counter() - start}, placement)
+        write_report(folder / REPORT_NAME, report)
+    return report
+
+
+def _write_maps(folder: Path, case: Explanation, label: str, placement: Placement) -> None:
+    for method in METHODS:
+        name = f"{label.replace(' ', '_').replace('/', '_')}.{method}.nii.gz"
+        write_nifti(folder / name, case.map(label, method), case.geometry(method, placement))
