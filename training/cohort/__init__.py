@@ -1,0 +1,1 @@
+"""Cohorts of cases: stores, batches and the synthetic chest phantoms."""
