@@ -23,8 +23,8 @@ from training.volume import Volume
 KNOWN = "DICOM folder, zip or enhanced file, NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd), npz"
 """Everything that can be read, for messages."""
 
-SOFT_TISSUE_HU = (-160.0, 240.0)
-"""Window of thumbnails, HU."""
+THUMBNAIL_HU = (-1350.0, 150.0)
+"""Lung window of thumbnails, HU."""
 
 _SNIFFED_BYTES = 4096
 
@@ -96,7 +96,7 @@ def list_series(path: str | os.PathLike[str]) -> tuple[SeriesInfo, ...]:
         if kind is Kind.DICOM:
             from training.io.dicom import list_series as list_dicom_series
 
-            return tuple(list_dicom_series(source))
+            return list_dicom_series(source, thumbnails=True)
         volume = _read_file(source, kind)
     return (_as_series(volume, kind),)
 
@@ -232,8 +232,8 @@ def _as_series(volume: Volume, kind: Kind) -> SeriesInfo:
 
 
 def thumbnail(hu: npt.NDArray[np.int16], longest: int = 128) -> npt.NDArray[np.uint8]:
-    """Return ``hu`` (rows, columns) in a soft-tissue window as uint8, at most about ``longest`` px a side."""
+    """Return ``hu`` (rows, columns) in a lung window as uint8, at most about ``longest`` px a side."""
     step = max(1, -(-max(hu.shape) // longest))
-    low, high = SOFT_TISSUE_HU
+    low, high = THUMBNAIL_HU
     gray = (hu[::step, ::step].astype(np.float32) - low) / (high - low)
     return np.asarray(np.clip(gray, 0, 1) * 255, dtype=np.uint8)
