@@ -26,6 +26,7 @@ def paint_bones(person: Person, slab: Slab, wall: F32, skin: F32) -> None:
     paint_spine(person, slab)
     paint_sternum(person, slab)
     _clavicles(person, slab)
+    _humeri(person, slab)
 
 
 def _wall_scale(person: Person, z: F32) -> F32:
@@ -131,3 +132,17 @@ def _clavicles(person: Person, slab: Slab) -> None:
             level = capsule(box, p, q, 6.5, 5.5)
             box.blend(CORTEX_HU, soft(level, slab.h))
             box.blend(person.bone_hu + 60, soft(level + np.float32(2), slab.h))
+
+
+def _humeri(person: Person, slab: Slab) -> None:
+    """Paint the heads and shafts of the raised arms where the field of view holds them."""
+    z = person.apex_z + 8
+    for sign in (-1, 1):
+        head, shaft = (sign * 133.0, 12.0, z), (sign * 158.0, 2.0, z + 90)
+        for p, q, r in ((head, (sign * 135.0, 11.0, z + 8), 21.0), (head, shaft, 11.0)):
+            box = slab.box(np.minimum(p, q) - r - 3, np.maximum(p, q) + r + 3)
+            if box is not None:
+                level = capsule(box, p, q, r, r)
+                inside = (box.hu > -150).astype(np.float32)
+                box.blend(CORTEX_HU, soft(level, slab.h) * inside)
+                box.blend(person.bone_hu + 40, soft(level + np.float32(2.5), slab.h) * inside)

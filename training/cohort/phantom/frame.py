@@ -60,7 +60,7 @@ def diaphragm(person: Person, side: Side, x: F32, y: F32) -> F32:
     """Return the height of the diaphragm under the lung of ``side`` at (x, y)."""
     u = (x * SIGN[side] - 62) / 62
     v = (y + 12) / person.chest[1]
-    lateral = np.where(u > 0, 52 * person.sulcus, 14) * u**2
+    lateral = np.where(u > 0, 52 * person.sulcus, 5) * u**2
     depth = np.where(v > 0, 66 * person.sulcus, 20) * v**2
     return np.asarray((person.dome(side) - lateral).astype(np.float32) - depth.astype(np.float32), dtype=np.float32)
 

@@ -70,7 +70,7 @@ def heart_of(person: Person) -> Heart:
 def heart_level(person: Person, heart: Heart, box: Box, grow: float = 0.0) -> F32:
     """Return the signed level of the pericardium, ``grow`` mm outside the heart, flat on the diaphragm."""
     level = ellipsoid(box, heart.centre, heart.radii + grow, heart.frame)
-    floor = diaphragm(person, "left", np.maximum(box.x, 20), box.y) + np.float32(1.5)
+    floor = diaphragm(person, "left", np.maximum(box.x, 20), box.y) - np.float32(4.0)
     return smooth_max(level, (floor - box.z).astype(np.float32), 14.0)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from training.cohort.phantom.frame import diaphragm, horizontal, lung, oblique, spine_y
 from training.cohort.phantom.grid import F32, Box, Slab
 from training.cohort.phantom.person import SIGN, Person, Side
-from training.cohort.phantom.shapes import ellipsoid, sheet, soft
+from training.cohort.phantom.shapes import ellipsoid, sheet, smooth_max, soft
 
 ORGAN: dict[str, int] = {"right": 1, "left": 2}
 MEDIASTINUM_FAT_HU = -95.0
@@ -18,7 +18,8 @@ def paint_cavity(person: Person, slab: Slab, wall: F32) -> None:
     whole = slab.whole()
     inside = soft(wall, slab.h)
     behind = soft((slab.y - spine_y(person, slab.z) + np.float32(person.vertebra[1])).astype(np.float32), slab.h)
-    keep = np.maximum(behind, (np.abs(slab.x) > 36).astype(np.float32))
+    bed = np.sqrt((slab.x / 36) ** 2 + ((slab.y - spine_y(person, slab.z) - 8) / 34) ** 2)
+    keep = np.maximum(behind, 1 - soft(((bed - 1) * 34).astype(np.float32), 6.0))
     whole.blend(MEDIASTINUM_FAT_HU, inside * keep)
     middle = np.maximum(diaphragm(person, "right", slab.x, slab.y), diaphragm(person, "left", slab.x, slab.y))
     chest = (wall < 0) & (slab.z > middle) & (slab.y < spine_y(person, slab.z) - np.float32(person.vertebra[1]))
@@ -68,27 +69,26 @@ def _abdomen(person: Person, slab: Slab, inside: F32) -> None:
         if box is not None:
             under = soft((box.z - diaphragm(person, side, box.x, box.y)).astype(np.float32), slab.h)
             under *= inside[box.where]
-            (_right_organs if side == "right" else _left_organs)(person, box, under)
+            box.blend(-102.0, under)
+            _liver(person, box, under)
+            if side == "left":
+                _left_organs(person, box, under)
 
 
-def _right_organs(person: Person, box: Box, under: F32) -> None:
-    h = box.slab.h
-    box.blend(person.muscle_hu + 6, under)
+def _liver(person: Person, box: Box, under: F32) -> None:
+    """Paint the liver: broad under the right dome, tapering over the mid-line to the left."""
     depth = person.dome("right") - box.z
-    gut = np.maximum(box.y - (person.chest[1] * 0.55), -box.x - 75)
-    gap = np.maximum(38 - depth, -(box.x + 26) - 0.2 * (box.y + 20))
-    box.blend(-100.0, soft(gap.astype(np.float32), 2 * h) * under * (gut < 40))
+    tip = box.x - 60 + 0.8 * np.maximum(depth - 12, 0) + 0.25 * (box.y + 50)
+    back = box.y - 6 + 0.9 * (box.x + 22)
+    level = smooth_max(tip.astype(np.float32), back.astype(np.float32), 26.0)
+    box.blend(person.muscle_hu + 6 + (30 if person.blood_hu > 100 else 0), soft(level, box.slab.h) * under)
 
 
 def _left_organs(person: Person, box: Box, under: F32) -> None:
     h, dome = box.slab.h, person.dome("left")
-    box.blend(-102.0, under)
-    lobe = box.x - 58 + 0.6 * (dome - box.z) + 0.25 * (box.y + 60)
-    lobe = np.maximum(lobe, box.y - 8)
-    box.blend(person.muscle_hu + 6, soft(lobe.astype(np.float32), h) * under)
     spleen = ellipsoid(box, (86, 34, dome - 46), (34, 42, 44))
     box.blend(person.muscle_hu + 2, soft(spleen, h) * under)
-    stomach = ellipsoid(box, (62, -28, dome - 38), (40, 42, 34))
+    stomach = ellipsoid(box, (64, -26, dome - 38), (38, 42, 34))
     box.blend(35.0, soft(stomach, h) * under)
     lumen = soft(stomach + np.float32(4), h) * under
     box.blend(np.where(box.y < -34, np.float32(-960), np.float32(18)), lumen)

@@ -77,7 +77,7 @@ def draw_person(seed: int) -> Person:
         muscle_mm=u(11, 18),
         breast_mm=u(12, 34) if woman else 0.0,
         heart_scale=size * u(0.9, 1.03),
-        heart_centre=(u(14, 22), -half_depth + 56 * size + u(-2, 3), dome + 40 * size + u(-4, 4)),
+        heart_centre=(u(14, 22), -half_depth + 56 * size + u(-2, 3), dome + 29 * size + u(-4, 4)),
         aorta_mm=size * u(12.5, 15.5),
         blood_hu=u(150, 280) if contrast else u(35, 45),
         muscle_hu=u(48, 60),

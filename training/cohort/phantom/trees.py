@@ -1,7 +1,7 @@
 """Branching vessels and airways of the lungs.
 
 Tips are spread over the lung and halved again and again along their widest axis; every branch heads part of the way
-towards the centre of the tips it feeds. Radii follow the number of tips fed (Murray's law with exponent 2.7).
+towards the centre of the tips it feeds. Radii follow the number of tips fed (Murray's law with exponent ``MURRAY``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from training.cohort.phantom.streams import stream
 
 F64 = npt.NDArray[np.float64]
 
-LEVELS = 9
+LEVELS = 10
+MURRAY = 3.1
 BRONCHUS_LEVELS = 5
-HILAR_MM = 5.6
+HILAR_MM = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ def grow(root: F64, tips: F64, levels: int, rng: np.random.Generator) -> tuple[T
         end = start + step * (centre - start)
         if not last:
             end += rng.normal(0, 0.07, end.shape) * np.linalg.norm(end - start, axis=1, keepdims=True)
-        share = 2.0 ** (-level / 2.7)
+        share = 2.0 ** (-level / MURRAY)
         parts.append(Tubes(start, end, np.full(len(end), share), np.full(len(end), share * 0.86)))
         level_of.append(np.full(len(end), level))
         if not last:
@@ -91,10 +92,10 @@ def lung_tree(person: Person, seed: int) -> LungTree:
     sides: tuple[Side, Side] = ("right", "left")
     for side in sides:
         rng = stream(seed, f"tree {side}")
-        start = hilum(person, side)
+        start = np.asarray(hilum(person, side))
         tips = lung_points(person, side, rng, 2**LEVELS, 3.0)
-        tree, level = grow(start + (0, -2, 0), tips, LEVELS, rng)
-        drain, _ = grow(start + (0, -8, -12), lung_points(person, side, rng, 2**LEVELS, 3.0), LEVELS, rng)
+        tree, level = grow(start + np.array([0, -2, 0]), tips, LEVELS, rng)
+        drain, _ = grow(start + np.array([0, -8, -12]), lung_points(person, side, rng, 2**LEVELS, 3.0), LEVELS, rng)
         arteries.append(tree.scaled(HILAR_MM))
         veins.append(drain.scaled(0.9 * HILAR_MM))
         levels.append(level)

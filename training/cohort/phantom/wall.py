@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.cohort.phantom.fields import Waves
 from training.cohort.phantom.frame import cage_axes
 from training.cohort.phantom.grid import F32, Slab
 from training.cohort.phantom.person import Person
@@ -59,8 +60,20 @@ def paint_wall(person: Person, slab: Slab) -> F32:
     whole.blend(person.muscle_hu, soft(flesh, h))
     plane = np.abs(flesh + np.float32(0.5 * person.muscle_mm))
     plane -= (0.9 + 0.7 * np.sin(slab.x * 0.043 + slab.z * 0.021)).astype(np.float32)
-    whole.blend(-40.0, soft(plane, h * 1.5) * np.float32(0.6))
+    whole.blend(-40.0, soft(plane, h * 1.5) * np.float32(0.4))
+    _marbling(person, slab, flesh)
     return level
+
+
+def _marbling(person: Person, slab: Slab, flesh: F32) -> None:
+    """Paint fat between the muscles of neck and shoulders."""
+    low = person.apex_z - 50
+    box = slab.box((-400, -400, low), (400, 400, 400))
+    if box is None:
+        return
+    field = Waves.draw(np.random.Generator(np.random.PCG64(int(person.apex_z * 1000))), 46.0, 7).at(box)
+    planes = soft((np.abs(field) - np.float32(0.2)) * 12, 4.0) * soft(flesh[box.where] + np.float32(6), 5.0)
+    box.blend(-85.0, planes * np.clip((box.z - low) / 30, 0, 0.9).astype(np.float32))
 
 
 def _breasts(person: Person, slab: Slab) -> None:

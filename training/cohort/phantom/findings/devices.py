@@ -95,7 +95,7 @@ def _chest_tube(plan: Plan) -> Sequence[Planned]:
     z = np.linspace(person.carina_z - 62, person.apex_z - 34, 9)
     a, b, centre = (np.asarray(v, dtype=np.float64) for v in cage_axes(person, z.astype(np.float32)))
     angle = np.linspace(1.45, float(rng.uniform(0.6, 1.0)), 9)
-    inside = np.stack([SIGN[side] * (a - 7) * np.sin(angle), centre + (b - 7) * np.cos(angle), z], axis=1)
+    inside = np.stack([SIGN[side] * (a - 5) * np.sin(angle), centre + (b - 5) * np.cos(angle), z], axis=1)
     outside = inside[0] + np.array([[SIGN[side] * 58, -14, -34], [SIGN[side] * 26, -6, -14]])
     line = smooth_path(np.concatenate([outside, inside]))
     outer, lumen = Tubes.path(line, 4.8), Tubes.path(line, 3.0)
