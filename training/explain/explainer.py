@@ -70,6 +70,7 @@ def explain(
         for method in METHODS:
             explanation.summary(method)
         explanation = explanation.with_issues(*checks.completeness(explanation))
+    work.progress(1, 1, "maps")
     return explanation.with_cost(work.seconds, peak_rss_bytes())
 
 
@@ -159,19 +160,17 @@ class _Work:
 
     @contextmanager
     def stage(self, name: str, total: int = 1) -> Iterator[None]:
-        """Time one stage; ask before and after it whether to go on."""
+        """Announce and time one stage; ask before and after it whether to go on."""
         self._go_on()
         self.progress(0, total, name)
         start = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - start
-        self.progress(total, total, name)
         self._go_on()
 
     def trunk_progress(self, done: int, total: int) -> None:
-        """Pass on the trunk's progress, in slice groups; the stage itself reports the end."""
-        if done < total:
-            self.progress(done, total, "trunk")
+        """Pass on the trunk's own progress, in slice groups."""
+        self.progress(done, total, "trunk")
 
     def _go_on(self) -> None:
         if self.cancelled():

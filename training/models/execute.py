@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ from training.models.axialnet import AxialNet
 from training.models.model import Model
 from training.preprocess import ModelInput
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp64"]
+Floats = npt.NDArray[np.floating]
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 CPU_CHUNK_PX = 2 * 420 * 420
@@ -36,7 +37,7 @@ class TrunkOutput:
     Parameters
     ----------
     z
-        float32 [H, F, D1, D2].
+        float32 [H, F, D1, D2]; like the scores, float64 where the precision is ``fp64``.
     scores
         float32 [M], before the sigmoid, as the network's head computed them.
     slice_scores
@@ -47,9 +48,9 @@ class TrunkOutput:
         Warnings for the user, such as running out of GPU memory.
     """
 
-    z: npt.NDArray[np.float32]
-    scores: npt.NDArray[np.float32]
-    slice_scores: npt.NDArray[np.float32] | None
+    z: Floats
+    scores: Floats
+    slice_scores: Floats | None
     device: str
     precision: str
     chunk: int
@@ -64,6 +65,11 @@ class _Plan:
     precision: Precision
     chunk: int
     notices: list[Issue]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, the input and Z."""
+        return torch.float64 if self.precision == "fp64" else torch.float32
 
     def retreat(self, reason: RuntimeError) -> None:
         """After a failure: halve the chunk if memory ran out, else and with one slice group left go to the CPU."""
@@ -100,7 +106,8 @@ def run(
         ``auto`` takes cuda, mps or cpu, whichever is there first. A device that is missing or fails falls back to the
         CPU with a notice.
     precision
-        ``bf16`` runs the trunk under autocast; Z and the head stay float32.
+        ``bf16`` runs the trunk under autocast; Z and the head stay float32. ``fp64`` runs trunk and head in float64,
+        for checks: several times slower and twice the memory.
     chunk
         Slice groups per step; by default as many as fit comfortably (GPU) or two full-size groups' worth (CPU).
 
@@ -115,7 +122,7 @@ def run(
     plan = _make_plan(model_input, device, precision, chunk)
     padding = np.flatnonzero(model_input.padding_groups())
     indices = np.setdiff1d(np.arange(model_input.spec.n_groups), padding[1:])
-    z = np.empty(model.z_shape, dtype=np.float32)
+    z = np.empty(model.z_shape, dtype=np.float64 if precision == "fp64" else np.float32)
     done = 0
     for at, values in _chunks(model.network, model_input, indices, plan, cancelled or (lambda: False)):
         z[at] = values
@@ -130,8 +137,9 @@ def run(
 def _check(model: Model, model_input: ModelInput, device: str, precision: str, chunk: int | None) -> None:
     if device.split(":")[0] not in DEVICES:
         raise InputError(error("device-unknown", f"no device is called {device!r}.", f"Use {', '.join(DEVICES)}."))
-    if precision not in ("fp32", "bf16"):
-        raise InputError(error("precision-unknown", f"no precision is called {precision!r}.", "Use fp32 or bf16."))
+    if precision not in get_args(Precision):
+        way_out = f"Use {', '.join(get_args(Precision))}."
+        raise InputError(error("precision-unknown", f"no precision is called {precision!r}.", way_out))
     if chunk is not None and chunk < 1:
         raise InputError(error("chunk-size", f"a chunk of {chunk} slice groups is too small.", "Use 1 or more."))
     if model_input.spec != model.input_spec:
@@ -167,7 +175,7 @@ def _chunks(
     indices: npt.NDArray[np.intp],
     plan: _Plan,
     cancelled: Callable[[], bool],
-) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]]:
+) -> Iterator[tuple[npt.NDArray[np.intp], Floats]]:
     """Yield (slice groups, their Z) for all ``indices``; a failed chunk is tried again as ``plan`` then says."""
     worker: AxialNet | None = None
     start = 0
@@ -177,7 +185,7 @@ def _chunks(
         at = indices[start : start + plan.chunk]
         failure: RuntimeError | None = None
         try:
-            worker = worker if worker is not None else _worker(network, plan.device)
+            worker = worker if worker is not None else _worker(network, plan)
             values = _features(worker, model_input.groups(at), plan)
         except RuntimeError as reason:
             if plan.device.type == "cpu":
@@ -199,18 +207,18 @@ def _recover(worker: AxialNet | None, plan: _Plan, failure: RuntimeError) -> Axi
     return worker if plan.device == device else None
 
 
-def _worker(network: AxialNet, device: torch.device) -> AxialNet:
-    """Return a copy of ``network`` that is ready to run on ``device``."""
+def _worker(network: AxialNet, plan: _Plan) -> AxialNet:
+    """Return a copy of ``network`` that is ready to run as ``plan`` says."""
     copied: AxialNet = copy.deepcopy(network).eval().requires_grad_(False)
-    return copied.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return copied.to(device=plan.device, dtype=plan.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _features(worker: AxialNet, groups: npt.NDArray[np.float32], plan: _Plan) -> npt.NDArray[np.float32]:
+def _features(worker: AxialNet, groups: npt.NDArray[np.float32], plan: _Plan) -> Floats:
     bf16 = torch.autocast(plan.device.type, torch.bfloat16) if plan.precision == "bf16" else nullcontext()
-    x = torch.from_numpy(groups).to(plan.device).contiguous(memory_format=torch.channels_last)
+    x = torch.from_numpy(groups).to(plan.device, plan.dtype).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), bf16, _full_fp32(plan.device):
         z: Tensor = worker.features(x)
-    return z.float().cpu().contiguous().numpy()
+    return z.to(plan.dtype).cpu().contiguous().numpy()
 
 
 def _full_fp32(device: torch.device) -> AbstractContextManager[None]:
@@ -218,16 +226,14 @@ def _full_fp32(device: torch.device) -> AbstractContextManager[None]:
     return torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device.type == "cuda" else nullcontext()
 
 
-def _through_head(
-    model: Model, z: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-    """Return the head's scores [M] and slice scores [M, H], computed on the CPU in float32."""
+def _through_head(model: Model, z: Floats) -> tuple[Floats, Floats | None]:
+    """Return the head's scores [M] and slice scores [M, H], computed on the CPU in Z's type."""
     if not np.isfinite(z).all():
         text = "the network's output is not finite for this CT."
         raise InputError(error("not-finite", text, "Check the checkpoint; with bf16, try fp32."))
-    head = copy.deepcopy(model.network.head).eval().cpu().float()
+    values = torch.from_numpy(z)
+    head = copy.deepcopy(model.network.head).eval().cpu().to(values.dtype)
     with torch.inference_mode():
-        values = torch.from_numpy(z)
         scores = head(values).numpy()
         per_slice = head.slice_scores(values).T.contiguous().numpy() if hasattr(head, "slice_scores") else None
     return scores, per_slice

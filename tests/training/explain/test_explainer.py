@@ -248,6 +248,15 @@ def test_books_balance_on_every_architecture(architecture, volume):
     assert result.peak_rss_bytes > 10_000_000
 
 
+def test_fp64_keeps_its_books_to_1e_10_and_agrees_with_fp32(volume):
+    exact = explain(small_model(), volume, device="cpu", precision="fp64")
+    assert exact.z.dtype == np.float64
+    assert exact.precision == "fp64"
+    assert exact.residual.max() <= 1e-10
+    assert exact.issues == ()
+    assert np.allclose(exact.scores, explain(small_model(), volume, device="cpu").scores, rtol=0, atol=1e-5)
+
+
 def test_bf16_keeps_its_books_too(volume):
     result = explain(small_model(), volume, device="cpu", precision="bf16")
     assert result.precision == "bf16"
@@ -284,6 +293,7 @@ def test_progress_names_its_stages_and_counts_up(volume):
     trunk = [done for done, _, stage in calls if stage == "trunk"]
     assert trunk == sorted(set(trunk))
     assert (trunk[0], trunk[-1]) == (0, 4)
+    assert calls[-1] == (1, 1, "maps")
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 3, 4])
