@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from training.cohort.phantom.frame import cage_axes, spine_y
@@ -122,10 +124,10 @@ def paint_sternum(person: Person, slab: Slab) -> None:
 
 def _clavicles(person: Person, slab: Slab) -> None:
     top = sternum_range(person)[1]
-    front = float(sternum_y(person, np.float32(top)))
+    front = float(sternum_y(person, np.asarray(top, dtype=np.float32)))
     for sign in (-1, 1):
         joints = [(sign * 22, front + 2, top + 2), (sign * 70, front - 2, top + 14), (sign * 135, front + 38, top + 34)]
-        for p, q in zip(joints[:-1], joints[1:], strict=True):
+        for p, q in pairwise(joints):
             box = slab.box(np.minimum(p, q) - 12, np.maximum(p, q) + 12)
             if box is None:
                 continue

@@ -43,8 +43,9 @@ class Finding:
     indices: Flat
     shape: tuple[int, int, int]
 
+    @property
     def mask(self) -> npt.NDArray[np.bool_]:
-        """Return the voxel mask in the volume's grid."""
+        """The voxel mask in the volume's grid."""
         flat = np.zeros(int(np.prod(self.shape)), bool)
         flat[self.indices] = True
         return flat.reshape(self.shape)
@@ -172,8 +173,7 @@ def _findings(
         volume = len(mask) * grid.geometry.voxel_mm3
         diameter = item.diameter_mm or float((6 * volume / np.pi) ** (1 / 3))
         sentences.append(item.sentence)
-        for label in item.labels:
-            found.append(Finding(label, item.side, centre, diameter, item.sentence, mask, grid.shape))
+        found += [Finding(label, item.side, centre, diameter, item.sentence, mask, grid.shape) for label in item.labels]
     return found, sentences
 
 

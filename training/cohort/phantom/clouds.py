@@ -122,7 +122,7 @@ def deposit(slab: Slab, tubes: Tubes) -> tuple[Box, F32] | None:
     if first == last:
         return None
     index, volume = cloud.index[first:last], cloud.volume[first:last]
-    return _deposit(slab, index - np.float32([slab.start, 0, 0]), volume)
+    return _deposit(slab, index - np.array([slab.start, 0, 0], np.float32), volume)
 
 
 def _deposit(slab: Slab, index: F32, volume: F32) -> tuple[Box, F32]:

@@ -40,6 +40,11 @@ def spine_y(person: Person, z: F32) -> F32:
     return np.asarray(person.fossa - 0.0009 * (z - 15) ** 2, dtype=np.float32)
 
 
+def spine_front(person: Person, z: float) -> float:
+    """Return the local y of the vertebral bodies' front at one height."""
+    return float(spine_y(person, np.asarray(z, dtype=np.float32))) - person.vertebra[1]
+
+
 def medial(person: Person, side: Side, y: F32, z: F32) -> F32:
     """Return how far from the mid-line (mm, outwards) the lung of ``side`` begins at (y, z)."""
     back = y - spine_y(person, z)
@@ -52,7 +57,7 @@ def medial(person: Person, side: Side, y: F32, z: F32) -> F32:
     return np.asarray(level, dtype=np.float32)
 
 
-def _bell(u: F32) -> F32:
+def _bell(u: npt.NDArray[np.floating]) -> F32:
     return np.asarray(np.exp(-(u**2)), dtype=np.float32)
 
 

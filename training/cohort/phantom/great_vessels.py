@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from training.cohort.phantom.clouds import smooth_path
-from training.cohort.phantom.frame import spine_y
+from training.cohort.phantom.frame import spine_front
 from training.cohort.phantom.grid import Slab
 from training.cohort.phantom.heart import Heart
 from training.cohort.phantom.person import Person
@@ -28,9 +29,11 @@ class Chain:
     wall_hu: float = 40.0
 
 
-def _chain(points: npt.ArrayLike, radii: npt.ArrayLike, hu: float, wall: float = 0.0, step: float = 14.0) -> Chain:
+def _chain(
+    points: Sequence[npt.ArrayLike] | F64, radii: npt.ArrayLike, hu: float, wall: float = 0.0, step: float = 14.0
+) -> Chain:
     """Return a smooth chain through ``points`` with radii interpolated along it."""
-    p = np.asarray(points, dtype=np.float64)
+    p = np.stack([np.asarray(point, dtype=np.float64) for point in points])
     line = smooth_path(p, step)
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(p, axis=0), axis=1))])
     here = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
@@ -41,21 +44,30 @@ def _chain(points: npt.ArrayLike, radii: npt.ArrayLike, hu: float, wall: float =
 def aorta_line(person: Person, heart: Heart) -> F64:
     """Return control points of the aorta from the root over the arch to below the diaphragm."""
     c, root = person.carina_z, heart.points((-0.3, -0.05, 0.45))
-    back = lambda z: float(spine_y(person, np.float32(z))) - person.vertebra[1]  # noqa: E731
+    back = [spine_front(person, z) for z in (c, c - 40, c - 90, -125, -180)]
     front = person.heart_centre[1] - 6
     return np.array(
-        [root, (-12, front + 2, c - 22), (-12, front + 2, c + 4), (-3, front + 12, c + 22), (11, (front + back(c)) / 2, c + 29),
-         (23, back(c) - 16, c + 22), (27, back(c) - 4, c + 4), (26, back(c - 40) - 4, c - 40),
-         (21, back(c - 90) - 6, c - 90), (14, back(-125) - 12, -125), (10, back(-180) - 12, -180)]
-    )  # fmt: skip
-
-
-def hilum(person: Person, side: str) -> F64:
-    """Return the point (local LPS mm) where the vessels and airways of ``side`` enter the lung."""
-    sign = -1.0 if side == "right" else 1.0
-    return np.array(
-        [sign * (36.0 if side == "right" else 39.0), 6.0, person.carina_z - (26 if side == "right" else 22)]
+        [
+            root,
+            (-12, front + 2, c - 22),
+            (-12, front + 2, c + 4),
+            (-3, front + 12, c + 22),
+            (11, (front + back[0]) / 2, c + 29),
+            (23, back[0] - 16, c + 22),
+            (27, back[0] - 4, c + 4),
+            (26, back[1] - 4, c - 40),
+            (21, back[2] - 6, c - 90),
+            (14, back[3] - 12, -125),
+            (10, back[4] - 12, -180),
+        ]
     )
+
+
+def hilum(person: Person, side: str, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> F64:
+    """Return the point (local LPS mm) where the vessels and airways of ``side`` enter the lung, moved by ``shift``."""
+    sign = -1.0 if side == "right" else 1.0
+    out, down = (36.0, 26.0) if side == "right" else (39.0, 22.0)
+    return np.array([sign * out, 6.0, person.carina_z - down]) + np.asarray(shift)
 
 
 def vena_cava(person: Person, heart: Heart) -> F64:
@@ -79,8 +91,8 @@ def airway_lines(person: Person) -> dict[str, F64]:
     carina = (0.0, 4.0, c)
     return {
         "trachea": np.array([(1.0, -6.0, c + 130), (0.0, 0.0, c + 60), carina]),
-        "right": np.array([carina, (-17, 6, c - 14), hilum(person, "right") + (0, 3, 2)]),
-        "left": np.array([carina, (18, 7, c - 14), hilum(person, "left") + (0, 3, -2)]),
+        "right": np.array([carina, (-17, 6, c - 14), hilum(person, "right", (0, 3, 2))]),
+        "left": np.array([carina, (18, 7, c - 14), hilum(person, "left", (0, 3, -2))]),
     }
 
 
@@ -90,23 +102,24 @@ def chains(person: Person, heart: Heart) -> tuple[Chain, ...]:
     vein = blood if blood < 100 else 0.85 * blood
     cone, arch = heart.points((0.1, -0.5, 0.6)), aorta_line(person, heart)
     trunk = np.array([9.0 + 5, person.heart_centre[1] + 4, c - 24])
-    gullet = [(6, float(spine_y(person, np.float32(z))) - person.vertebra[1] - 10, z) for z in (180, 90, 20, -60, -130)]
+    gullet = [(6, spine_front(person, z) - 10, z) for z in (180, 90, 20, -60, -130)]
     branches = [
         _chain([arch[3], (-16, -20, c + 60), (-26, -8, c + 120)], [7, 6, 5], blood),
         _chain([arch[4], (8, -10, c + 64), (22, -4, c + 120)], [5, 4.5, 4], blood),
         _chain([arch[5], (24, 6, c + 62), (38, 4, c + 120)], [6, 5, 4.5], blood),
     ]
+    radii = r * np.array([1.1, 1.15, 1.08, 1.0, 0.95, 0.92, 0.9, 0.86, 0.82, 0.8, 0.75])
     return (
         _chain(gullet, 7.0, 38.0),
-        _chain([trunk, (2, -6, c - 22), hilum(person, "right") + (2, -2, 1)], [11, 10, 8], blood),
-        _chain([trunk, (26, -4, c - 12), hilum(person, "left") + (-1, -1, 9)], [11, 10, 8], blood),
+        _chain([trunk, (2, -6, c - 22), hilum(person, "right", (2, -2, 1))], [11, 10, 8], blood),
+        _chain([trunk, (26, -4, c - 12), hilum(person, "left", (-1, -1, 9))], [11, 10, 8], blood),
         _chain([cone, trunk], [14, 13], blood),
         *branches,
         _chain(brachiocephalic(person, "right"), [6, 7, 8], vein),
         _chain(brachiocephalic(person, "left"), [6, 7, 7, 8], vein),
         _chain(vena_cava(person, heart), [8, 9.5, 10, 10], vein),
         _chain([heart.points((-0.55, -0.2, -0.5)), (-24, 6, -130), (-22, 14, -185)], [12, 13, 13], vein),
-        _chain(arch, [r * 1.1, r * 1.15, r * 1.08, r, r * 0.95, r * 0.92, r * 0.9, r * 0.86, r * 0.82, r * 0.8, r * 0.75], blood),
+        _chain(arch, radii, blood),
     )  # fmt: skip
 
 

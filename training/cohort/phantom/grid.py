@@ -59,7 +59,9 @@ class Bend:
 
     def dx(self, z: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Shift to the left at height ``z`` (mm): position, tilt and a scoliotic curve."""
-        return self.x_mm + self.tilt * z + self.curve_mm * np.sin(z * 0.022 + self.curve_phase)
+        shift: npt.NDArray[np.floating] = self.x_mm + self.tilt * z
+        shift = shift + self.curve_mm * np.sin(z * 0.022 + self.curve_phase)
+        return shift
 
     def to_world(self, local: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Map local LPS points (..., 3) to world LPS mm."""
@@ -104,7 +106,8 @@ class Box:
         s, r, c = np.nonzero(mask)
         _, rows, columns = self.slab.grid.shape
         s = s + (self.slab.start + self.where[0].start)
-        return (((s * rows) + r + self.where[1].start) * columns + c + self.where[2].start).astype(np.int32)
+        flat: Flat = (((s * rows) + r + self.where[1].start) * columns + c + self.where[2].start).astype(np.int32)
+        return flat
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ REFERENCE_MM3 = 0.8**3
 
 
 def noise_hu(sigma: float, grid: PhantomGrid) -> float:
-    """Return the noise of ``grid``'s voxels; averaging over larger voxels lowers it (noise is correlated: power 1/4)."""
+    """Return the noise of ``grid``'s voxels; averaging over larger voxels lowers it (as a power 1/4)."""
     voxel = float(np.prod(grid.spacing_mm))
     return float(sigma * min(1.0, (REFERENCE_MM3 / voxel) ** 0.25))
 

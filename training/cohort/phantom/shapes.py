@@ -10,9 +10,10 @@ from training.cohort.phantom.grid import F32, Box
 
 def soft(level: F32, width: float) -> F32:
     """Return the covered fraction of voxels ``width`` mm wide at a signed ``level`` (mm, negative inside)."""
-    cover = level * np.float32(-1 / width)
+    cover: F32 = np.multiply(level, np.float32(-1 / width))
     cover += np.float32(0.5)
-    return np.clip(cover, 0, 1, out=cover)
+    np.clip(cover, 0, 1, out=cover)
+    return cover
 
 
 def smooth_max(a: F32, b: F32, radius: float) -> F32:
@@ -27,7 +28,7 @@ def smooth_max(a: F32, b: F32, radius: float) -> F32:
 
 
 def sheet(level: F32, thickness: float, width: float) -> F32:
-    """Return the fraction of voxels ``width`` mm wide that a sheet around level 0 covers; thin sheets fade, not vanish."""
+    """Return the fraction of voxels ``width`` mm wide that a sheet around level 0 covers; thin ones fade."""
     half = max(thickness, width) / 2
     return soft(np.abs(level) - np.float32(half), width) * np.float32(min(1.0, thickness / (2 * half)))
 

@@ -92,10 +92,9 @@ def lung_tree(person: Person, seed: int) -> LungTree:
     sides: tuple[Side, Side] = ("right", "left")
     for side in sides:
         rng = stream(seed, f"tree {side}")
-        start = np.asarray(hilum(person, side))
         tips = lung_points(person, side, rng, 2**LEVELS, 3.0)
-        tree, level = grow(start + np.array([0, -2, 0]), tips, LEVELS, rng)
-        drain, _ = grow(start + np.array([0, -8, -12]), lung_points(person, side, rng, 2**LEVELS, 3.0), LEVELS, rng)
+        tree, level = grow(hilum(person, side, (0, -2, 0)), tips, LEVELS, rng)
+        drain, _ = grow(hilum(person, side, (0, -8, -12)), lung_points(person, side, rng, 2**LEVELS, 3.0), LEVELS, rng)
         arteries.append(tree.scaled(HILAR_MM))
         veins.append(drain.scaled(0.9 * HILAR_MM))
         levels.append(level)

@@ -15,7 +15,7 @@ SKIN_MM = 2.0
 
 
 def outline(person: Person, x: F32, y: F32, z: F32, inset: float) -> F32:
-    """Return the level (mm) of the body's outline moved inwards by ``inset`` mm, at local coordinates that broadcast."""
+    """Return the level (mm) of the body's outline moved inwards by ``inset`` mm at local coordinates."""
     _, _, centre = cage_axes(person, z)
     neck = np.clip((z - person.apex_z + 30) / 70, 0, 1.2) ** 2
     shoulder = 10 * np.exp(-(((z - person.apex_z + 5) / 45) ** 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from training.cohort.phantom.findings.base import F64, Idea, Plan, Planned, ball_box, on_side, side_box
 from training.cohort.phantom.frame import spine_y
@@ -33,9 +34,9 @@ def _atelectasis(plan: Plan) -> Sequence[Planned]:
         box.blend(hu, cover)
         return (box.flat(cover > 0.5),)
 
-    def covers(p: F64) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def covers(p: F64) -> npt.NDArray[np.bool_]:
         x, y, z = p.T.astype(np.float32)
-        return np.asarray(_wedge(person, side, size + 8, x, y, z) < 0) & ((x < 0) == (side == "right"))
+        return np.asarray((_wedge(person, side, size + 8, x, y, z) < 0) & ((x < 0) == (side == "right")))
 
     text = plan.pick(
         f"Atelectasis of the {side} lower lobe.",

@@ -19,7 +19,7 @@ def _glass(plan: Plan) -> Sequence[Planned]:
     waves, rise = Waves.draw(rng, 30.0), float(rng.uniform(230, 340))
     radius = plan.diameter(50, 90) / 2
     centres = [plan.lung_point(side, 14)]
-    others = [c for c in (plan.lung_point(side, 10) for _ in range(int(rng.integers(1, 3))))]
+    others = [plan.lung_point(side, 10) for _ in range(int(rng.integers(1, 3)))]
     balls = [(centres[0], radius), *((c, radius * float(rng.uniform(0.45, 0.75))) for c in others)]
 
     def paint(slab: Slab) -> Sequence[Flat]:

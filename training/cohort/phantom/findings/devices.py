@@ -54,7 +54,9 @@ def _pacemaker(plan: Plan) -> Sequence[Planned]:
     heart = plan.anatomy.heart
     centre, frame = _pocket(plan, side, 13.0)
     half = np.array([25.0, 6.5, 21.0])
-    trunk = np.concatenate([[centre + (0, 3, 20)], _subclavian(plan, side), vena_cava(plan.person, heart)[1:]])
+    trunk = np.concatenate(
+        [[centre + np.array([0.0, 3.0, 20.0])], _subclavian(plan, side), vena_cava(plan.person, heart)[1:]]
+    )
     ends = [
         [(-0.5, -0.3, -0.1), (-0.2, -0.45, -0.35), (0.3, -0.5, -0.35), (0.55, -0.42, -0.2)],
         [(-0.42, -0.55, 0.2), (-0.38, -0.7, 0.35)],
@@ -77,12 +79,12 @@ def _sternotomy(plan: Plan) -> Sequence[Planned]:
     low, high = sternum_range(plan.person)
     loops = []
     for z in np.linspace(low + 14, high - 12, int(plan.rng.integers(5, 8))):
-        y = float(sternum_y(plan.person, np.float32(z)))
+        y = float(sternum_y(plan.person, np.asarray(z, dtype=np.float32)))
         turn = np.linspace(0, 2 * np.pi, 17)
         tilt = plan.rng.normal(0, 0.15)
         ring = np.stack([10 * np.sin(turn), y - 7.5 * np.cos(turn), z + 10 * tilt * np.sin(turn)], axis=1)
         loops.append(Tubes.path(ring, 0.75))
-        loops.append(Tubes.path([ring[0], ring[0] + (3.0, -1.5, 4.0)], 1.2))
+        loops.append(Tubes.path([ring[0], ring[0] + np.array([3.0, -1.5, 4.0])], 1.2))
     wires = Tubes.joined(*loops)
     text = plan.pick(
         "Median sternotomy wires.", "Status post median sternotomy.", "Intact median sternotomy wires are noted."
@@ -99,7 +101,7 @@ def _chest_tube(plan: Plan) -> Sequence[Planned]:
     outside = inside[0] + np.array([[SIGN[side] * 58, -14, -34], [SIGN[side] * 26, -6, -14]])
     line = smooth_path(np.concatenate([outside, inside]))
     outer, lumen = Tubes.path(line, 4.8), Tubes.path(line, 3.0)
-    stripe = Tubes.path(line + (0.0, -3.9, 0.0), 0.7)
+    stripe = Tubes.path(line + np.array([0.0, -3.9, 0.0]), 0.7)
 
     def paint(slab: Slab) -> Sequence[Flat]:
         mask = metal(slab, outer, 260.0, 0.4)
@@ -126,7 +128,9 @@ def _catheter(plan: Plan) -> Sequence[Planned]:
     centre = centre - (SIGN[side] * 12, 0, 0)
     way = brachiocephalic(plan.person, side)
     start = (
-        np.concatenate([[centre, centre + (0, 8, 26), (SIGN[side] * 52, -30, plan.person.carina_z + 74)], way[1:]])
+        np.concatenate(
+            [[centre, centre + np.array([0.0, 8.0, 26.0]), (SIGN[side] * 52, -30, plan.person.carina_z + 74)], way[1:]]
+        )
         if port
         else way
     )

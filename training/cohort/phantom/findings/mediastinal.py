@@ -8,7 +8,7 @@ import numpy as np
 
 from training.cohort.phantom.clouds import Tubes
 from training.cohort.phantom.findings.base import Idea, Plan, Planned, metal
-from training.cohort.phantom.frame import spine_y
+from training.cohort.phantom.frame import spine_front
 from training.cohort.phantom.great_vessels import Chain, hilum
 from training.cohort.phantom.grid import Flat, Slab
 from training.cohort.phantom.shapes import ellipsoid, soft
@@ -47,13 +47,13 @@ def _aortic_calcium(plan: Plan) -> Sequence[Planned]:
 def _nodes(plan: Plan) -> Sequence[Planned]:
     rng, person = plan.rng, plan.person
     c = person.carina_z
-    back = float(spine_y(person, np.float32(c))) - person.vertebra[1]
+    back = spine_front(person, c)
     stations = {
         "right paratracheal": np.array([-19.0, -6.0, c + 20]),
         "subcarinal": np.array([0.0, (back + 4) / 2 + 2, c - 22]),
         "aortopulmonary window": np.array([24.0, -4.0, c + 5]),
         "prevascular": np.array([6.0, person.heart_centre[1] - 14, c + 12]),
-        "right hilar": hilum(person, "right") + (-4, -6, -12),
+        "right hilar": hilum(person, "right", (-4, -6, -12)),
     }
     names = list(rng.permutation(list(stations)))[: int(rng.integers(2, 5))]
     size = plan.diameter(17, 32)
@@ -69,7 +69,7 @@ def _nodes(plan: Plan) -> Sequence[Planned]:
                 continue
             room = box.hu < -30
             cover = soft(ellipsoid(box, centre, radii), slab.h) * room * ((box.organ != 3) | (box.hu > -250))
-            box.displace(np.float32(48.0), cover)
+            box.displace(48.0, cover)
             found.append(box.flat(cover > 0.5))
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from training.cohort.phantom.findings.base import F64, Idea, Plan, Planned, on_side, side_box
 from training.cohort.phantom.frame import cage
@@ -25,7 +26,7 @@ def _effusion(plan: Plan) -> Sequence[Planned]:
     both = plan.rng.random() < 0.3 and plan.wish.side is None
     first = plan.side()
     sides: tuple[Side, ...] = ("right", "left") if both else (first,)
-    depth = (plan.wish.diameter_mm or float(plan.rng.uniform(28, 62)),) + (float(plan.rng.uniform(24, 45)),)
+    depth = (plan.diameter(28, 62), float(plan.rng.uniform(24, 45)))
     return [_effusion_on(plan, side, d, both) for side, d in zip(sides, depth, strict=False)]
 
 
@@ -41,9 +42,9 @@ def _effusion_on(plan: Plan, side: Side, depth: float, both: bool) -> Planned:
         box.lung[...] -= cover
         return (box.flat(cover > 0.5),)
 
-    def covers(p: F64) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def covers(p: F64) -> npt.NDArray[np.bool_]:
         x, y, z = p.T.astype(np.float32)
-        return np.asarray(_fluid(person, depth + 14, x, y, z) < 0) & ((x < 0) == (side == "right"))
+        return np.asarray((_fluid(person, depth + 14, x, y, z) < 0) & ((x < 0) == (side == "right")))
 
     size = "small" if depth < 36 else "moderate" if depth < 50 else "large"
     text = plan.pick(
@@ -77,9 +78,9 @@ def _pneumothorax(plan: Plan) -> Sequence[Planned]:
         box.lung[...] -= cover
         return (box.flat(cover > 0.5),)
 
-    def covers(p: F64) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def covers(p: F64) -> npt.NDArray[np.bool_]:
         x, y, z = p.T.astype(np.float32)
-        return np.asarray(_pocket(person, depth + 8, x, y, z) < 0) & ((x < 0) == (side == "right"))
+        return np.asarray((_pocket(person, depth + 8, x, y, z) < 0) & ((x < 0) == (side == "right")))
 
     size = "small" if depth < 32 else "moderate" if depth < 40 else "large"
     text = plan.pick(
