@@ -1,4 +1,4 @@
-"""Axes of the slice-score plot, written by Qt beside the canvas: sharp text, and nothing to redraw with the cursor."""
+"""Axes and readout of the slice-score plot, drawn by Qt: sharp text, and no text to draw when the cursor moves."""
 
 from __future__ import annotations
 
@@ -55,6 +55,34 @@ def slice_ticks(numbers: Sequence[float], n: int = 5) -> tuple[Tick, ...]:
         group = (i * step - numbers[0]) * sign * (count - 1) / (high - low)
         ticks.append(Tick((group + 0.5) / count, f"{i * step:g}"))
     return tuple(ticks)
+
+
+class Readout(QWidget):
+    """One line of text that changes often: a new text repaints this line and asks no layout for room."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._text = ""
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(self.fontMetrics().height() + 4)
+
+    def text(self) -> str:
+        """Return the text that is shown."""
+        return self._text
+
+    def set_text(self, text: str) -> None:
+        """Show ``text``."""
+        if text != self._text:
+            self._text = text
+            self.setAccessibleDescription(text)
+            self.update()
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:
+        """Draw the text."""
+        painter = QPainter(self)
+        painter.setPen(text_color(self))
+        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignVCenter), self._text)
+        painter.end()
 
 
 class _Axis(QWidget):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtGui import QColor
@@ -46,9 +48,14 @@ class ScoreCanvas:
     """Draws slice scores. Plot units: x runs from 0 to H (group g spans g .. g + 1), y is the score.
 
     Moving the cursor changes one translation; no vertex is sent to the graphics card again.
+
+    Qt makes a new graphics context when the canvas comes into another window, as when a dock is floated. What vispy has
+    put into the old context is gone then: the canvas stops drawing and calls ``on_lost``, once; the owner replaces it.
     """
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, on_lost: Callable[[], None]) -> None:
+        self._on_lost = on_lost
+        self._ready = False
         self._canvas = SceneCanvas(keys=None, show=False, parent=parent, size=(320, 150), bgcolor="black")
         self.native: QWidget = self._canvas.native
         self._n, self._low, self._high, self._at = 1, 0.0, 1.0, 0.5
@@ -58,6 +65,7 @@ class ScoreCanvas:
         self._mean_at: float | None = None
         self._plot.transform = STTransform()
         self._canvas.events.resize.connect(lambda _event: self.place())
+        self._canvas.events.initialize.connect(lambda _event: self._on_context())
 
     def close(self) -> None:
         """Free the canvas and its graphics memory."""
@@ -104,6 +112,12 @@ class ScoreCanvas:
     def render(self) -> npt.NDArray[np.uint8]:
         """Return what is drawn, RGBA [row, column, 4]."""
         return np.asarray(self._canvas.render())
+
+    def _on_context(self) -> None:
+        if self._ready:
+            self._canvas.events.draw.disconnect()
+            self._on_lost()
+        self._ready = True
 
     def _size(self) -> tuple[float, float]:
         return float(self._canvas.size[0]), float(self._canvas.size[1])

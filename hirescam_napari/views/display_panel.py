@@ -100,6 +100,7 @@ class DisplayPanel(QWidget):
         for button in self.windows.buttons():
             self.windows.removeButton(button)
             self._window_row.removeWidget(button)
+            button.hide()
             button.deleteLater()
         for i, (value, text) in enumerate(items):
             button = QPushButton(text, self)

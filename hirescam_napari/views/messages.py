@@ -28,7 +28,7 @@ class MessageList(QTextBrowser):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(120)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setStyleSheet("MessageList { background: transparent; }")
+        self.setStyleSheet("MessageList { background: transparent; border: 0; margin: 0; padding: 0; }")
         layout = self._document().documentLayout()
         if layout is not None:
             layout.documentSizeChanged.connect(lambda _size: self._fit())
@@ -60,9 +60,7 @@ class MessageList(QTextBrowser):
             self._render()
 
     def _text_height(self) -> int:
-        viewport = self.viewport()
-        around = self.height() - viewport.height() if viewport is not None else 0
-        return min(_MAX_HEIGHT_PX, math.ceil(self._document().size().height()) + around)
+        return min(_MAX_HEIGHT_PX, math.ceil(self._document().size().height()) + 2)
 
     def _document(self) -> QTextDocument:
         document = self.document()

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QMouseEvent, QPalette
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from hirescam_napari.views._axes import SliceAxis, ValueAxis, slice_ticks, value_ticks
+from hirescam_napari.views._axes import Readout, SliceAxis, ValueAxis, slice_ticks, value_ticks
 from hirescam_napari.views._layout import WrappedLabel
 from hirescam_napari.views._score_canvas import ScoreCanvas
 from hirescam_napari.views._theme import text_color
 from hirescam_napari.views._words import signed
 
 _KEY_STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
+
+_READOUT_DELAY_MS = 30
+"""While the cursor is dragged, its text is written once it rests: text costs more to show than the cursor."""
 
 
 class SliceScorePlot(QWidget):
@@ -36,10 +39,13 @@ class SliceScorePlot(QWidget):
         self._scores: npt.NDArray[np.float64] = np.zeros(0)
         self._numbers: tuple[float, ...] = ()
         self._current = 0.0
-        self.title, self.readout, self.legend = WrappedLabel("", self), QLabel(self), WrappedLabel("", self)
+        self.title, self.readout, self.legend = WrappedLabel("", self), Readout(self), WrappedLabel("", self)
         self.top_button = _top_button(self)
         self.value_axis, self.slice_axis = ValueAxis(self), SliceAxis(self)
-        self.canvas = ScoreCanvas(self)
+        self._mean: float | None = None
+        self._reading_due = QTimer(self)
+        self._plot = QGridLayout()
+        self.canvas = self._new_canvas()
         self._lay_out()
         self._prepare()
 
@@ -77,7 +83,7 @@ class SliceScorePlot(QWidget):
         numbers = tuple(range(values.size)) if slice_numbers is None else tuple(map(float, slice_numbers))
         if values.ndim != 1 or values.size == 0 or len(numbers) != values.size:
             raise ValueError("slice scores must be a vector with one slice number per score")
-        self._scores, self._numbers = values, numbers
+        self._scores, self._numbers, self._mean = values, numbers, mean
         self.title.setText(f"{title}: score of every slice group")
         self.legend.setText(_legend(mean))
         low, high = self.canvas.set_scores(values, mean)
@@ -127,30 +133,46 @@ class SliceScorePlot(QWidget):
         self._colour()
 
     def _lay_out(self) -> None:
-        top, plot, bottom = QHBoxLayout(), QGridLayout(), QHBoxLayout()
+        top = QHBoxLayout()
         top.addWidget(self.title, 1)
         top.addWidget(self.top_button, 0, Qt.AlignmentFlag.AlignTop)
-        plot.setSpacing(0)
-        plot.addWidget(self.value_axis, 0, 0)
-        plot.addWidget(self.canvas.native, 0, 1)
-        plot.addWidget(self.slice_axis, 1, 1)
-        bottom.addWidget(self.legend, 1)
+        self._plot.setSpacing(0)
+        self._plot.addWidget(self.value_axis, 0, 0)
+        self._plot.addWidget(self.slice_axis, 1, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(4)
         layout.addLayout(top)
-        layout.addLayout(plot, 1)
+        layout.addLayout(self._plot, 1)
         layout.addWidget(self.readout)
-        layout.addLayout(bottom)
+        layout.addWidget(self.legend)
 
-    def _prepare(self) -> None:
-        native = self.canvas.native
+    def _new_canvas(self) -> ScoreCanvas:
+        canvas = ScoreCanvas(self, lambda: QTimer.singleShot(0, self._replace_canvas))
+        native = canvas.native
         native.setMinimumSize(160, 110)
         native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         native.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         native.setCursor(Qt.CursorShape.CrossCursor)
         native.setAccessibleName("Plot of the slice scores")
         native.installEventFilter(self)
+        self._plot.addWidget(native, 0, 1)
+        return canvas
+
+    def _replace_canvas(self) -> None:
+        """Put a new canvas in the place of one whose graphics context is gone."""
+        old, self.canvas = self.canvas, self._new_canvas()
+        self._plot.removeWidget(old.native)
+        old.close()
+        self._colour()
+        if self._scores.size:
+            self.canvas.set_scores(self._scores, self._mean)
+        self.canvas.move_cursor(self._current)
+
+    def _prepare(self) -> None:
+        self._reading_due.setSingleShot(True)
+        self._reading_due.setInterval(_READOUT_DELAY_MS)
+        self._reading_due.timeout.connect(self._read)
         self.title.setStyleSheet("font-weight: bold;")
         self.readout.setAccessibleName("Slice and score at the cursor")
         self.top_button.clicked.connect(lambda: self.topRequested.emit())
@@ -185,8 +207,11 @@ class SliceScorePlot(QWidget):
     def _move(self, group: float) -> None:
         self._current = float(group)
         self.canvas.move_cursor(group)
+        self._reading_due.start()
+
+    def _read(self) -> None:
         if self._scores.size:
-            self.readout.setText(self._reading())
+            self.readout.set_text(self._reading())
 
     def _reading(self) -> str:
         nearest = int(np.clip(round(self._current), 0, self._scores.size - 1))
