@@ -72,9 +72,11 @@ def explain(
     """Explain one CT: scores of all abnormalities, and Z, from which every map follows. Not for clinical use."""
     with reported(as_json):
         from training.cohort.output import check_target, write_result
-        from training.models import load_model
 
         check_target(out)
+        say("Loading the model and reading the CT.")
+        from training.models import load_model
+
         chosen = load_model(model)
         labels = _labels_of(chosen, maps or ())
         volume, read_seconds = _read(path, series, repair, keep_names)
@@ -152,11 +154,12 @@ def _options(
 def _read(path: Path, series: int | None, repair: bool, keep_names: bool) -> tuple[Volume, float]:
     """Return the CT and the seconds it took."""
     from training.io import read_ct
+    from training.io.privacy import case_id_for, original_name
 
     start = time.perf_counter()
     volume = read_ct(path, series, repair)
     if keep_names:
-        volume = replace(volume, case_id=path.absolute().name.partition(".")[0])
+        volume = replace(volume, case_id=case_id_for(volume.case_id, original_name(path)))
     return volume, time.perf_counter() - start
 
 

@@ -53,6 +53,12 @@ def case_id_for(identity: str, name: str | None = None) -> str:
     return name or hashed(identity)
 
 
+def original_name(path: Path) -> str:
+    """Return how ``path`` names the CT: its base name, for a file without the extension (.nii.gz counts as one)."""
+    name = path.absolute().name
+    return name if path.is_dir() else name.removesuffix(".gz").rpartition(".")[0] or name
+
+
 def _salt() -> bytes:
     given = os.environ.get(SALT_VARIABLE)
     return given.encode("utf-8") if given else _stored_salt(config_dir() / _SALT_FILE)

@@ -34,7 +34,7 @@ def test_file_and_folder_appear_at_the_end_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("failure", [RuntimeError("no"), KeyboardInterrupt()])
 def test_failure_leaves_what_was_there(tmp_path: Path, failure: BaseException) -> None:
     (tmp_path / "a").write_text("old")
-    with pytest.raises(type(failure)), atomic_path(tmp_path / "a") as partial:
+    with pytest.raises(type(failure)), atomic_path(tmp_path / "a") as partial:  # noqa: PT012 - fails inside
         partial.write_text("half")
         raise failure
     assert [item.name for item in tmp_path.iterdir()] == ["a"]
@@ -57,7 +57,8 @@ def test_replacing(tmp_path: Path) -> None:
     ("number", "code"), [(errno.ENOSPC, "disk-full"), (errno.EACCES, "not-writable"), (errno.EROFS, "not-writable")]
 )
 def test_refusals_of_the_disk_are_said_in_words(tmp_path: Path, number: int, code: str) -> None:
-    with pytest.raises(InputError, match="out: cannot be written") as failure, atomic_path(tmp_path / "out") as partial:
+    refused = pytest.raises(InputError, match="out: cannot be written")
+    with refused as failure, atomic_path(tmp_path / "out") as partial:
         partial.write_text("half")
         raise OSError(number, os.strerror(number))
     assert failure.value.issues[0].code == code
@@ -103,17 +104,17 @@ def is_complete(folder: Path) -> bool:
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_killed_at_any_moment_there_is_nothing_or_everything(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    moments = random.Random(0)
+    moments = random.Random(0)  # noqa: S311 - moments, not secrets
     for _ in range(8):
         command = [sys.executable, "-c", WRITER, str(out)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
             assert process.stdout is not None
             process.stdout.readline()
             time.sleep(moments.uniform(0, 0.05))
             process.send_signal(signal.SIGKILL)
         if out.exists():
             assert is_complete(out)
-    subprocess.run([sys.executable, "-c", WRITER, str(out)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", WRITER, str(out)], check=True, capture_output=True)  # noqa: S603
     assert is_complete(out)
     leftovers = [item for item in tmp_path.iterdir() if item != out]
     assert leftovers == []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from training.io.privacy import case_id_for, config_dir, hashed
+from training.io.privacy import case_id_for, config_dir, hashed, original_name
 from training.issues import InputError
 
 
@@ -46,7 +46,8 @@ def test_the_salt_is_made_once_and_is_private(home: Path) -> None:
 def test_many_processes_at_once_agree_on_one_salt(home: Path) -> None:
     script = "from training.io.privacy import hashed; print(hashed('x'))"
     started = [
-        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=dict(os.environ)) for _ in range(5)
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=dict(os.environ))  # noqa: S603
+        for _ in range(5)
     ]
     names = {process.communicate()[0].strip() for process in started}
     assert len(names) == 1
@@ -62,6 +63,12 @@ def test_a_damaged_or_unreachable_salt_is_an_error(home: Path, monkeypatch: pyte
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "file"))
     with pytest.raises(InputError, match="HIRESCAM_SALT"):
         hashed("x")
+
+
+def test_original_names_lose_their_extension_only(tmp_path: Path) -> None:
+    (tmp_path / "1.2.840").mkdir()
+    names = [original_name(tmp_path / name) for name in ("a.b.nii.gz", "a.zip", "a", "1.2.840")]
+    assert names == ["a.b", "a", "a", "1.2.840"]
 
 
 def test_names_are_kept_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:

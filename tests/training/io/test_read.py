@@ -404,7 +404,7 @@ def test_case_ids_are_hashes_of_the_pixels(tmp_path: Path) -> None:
 
 
 def test_map_written_as_nifti_stands_where_it_should(tmp_path: Path) -> None:
-    """A coarse oblique map: ITK finds the planted cell at the LPS point of the geometry; forms agree; no text inside."""
+    """ITK finds the planted cell at the LPS point of the geometry; qform and sform agree; there is no text inside."""
     cells = canonical().subgrid((1.0, 4.0, 4.0), (3.0, 8.0, 8.0), (3, 2, 2))
     values = np.zeros((3, 2, 2), np.float32)
     values[2, 0, 1] = 5.5
