@@ -118,7 +118,8 @@ def _nearest(mask: npt.NDArray[np.bool_], n: Sequence[int], fields: Sequence[Rec
     # A centre halfway between two voxels takes both, so that the region of a flipped scan is the flipped region.
     centres = [np.clip(f.centres(k), 0, size - 1) for f, k, size in zip(fields, n, mask.shape, strict=True)]
     choices = [(np.ceil(c - 0.5).astype(np.intp), np.floor(c + 0.5).astype(np.intp)) for c in centres]
-    return np.logical_or.reduce([mask[np.ix_(*index)] for index in product(*choices)]).astype(np.float32)
+    seen = [mask[np.ix_(*index)] for index in product(*choices)]
+    return np.asarray(np.logical_or.reduce(seen), dtype=np.float32)
 
 
 def _authors(mask: npt.NDArray[np.bool_], n: Sequence[int], fields: Sequence[ReceptiveField]) -> FloatMask:
