@@ -49,6 +49,6 @@ def _thumbnail(candidate: Candidate) -> npt.NDArray[np.uint8] | None:
         stored = next(pixels for _, pixels in stored_pixels(frame.header, (frame.index,)))
     except InputError:
         return None
-    hu, view, _ = canonical_target((1, stored.shape[0], stored.shape[1]), source_affine(one, make_plan(one)))
+    hu, view, _ = canonical_target((1, stored.shape[0], stored.shape[1]), source_affine(one, make_plan(one, repair=False)))
     to_hu(stored, frame, view[0], Tally())
     return thumbnail(hu.squeeze(axis=hu.shape.index(1)))

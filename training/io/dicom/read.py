@@ -69,7 +69,7 @@ def read_dicom(
         if chosen.stack is None:  # for the type checker: a series without geometry has an error and is not chosen
             raise InputError(chosen.issues)
         watch = _Watch(len(chosen.stack.frames), progress, cancelled)
-        return _load(chosen.stack, make_plan(chosen.stack), chosen.issues, watch)
+        return _load(chosen.stack, make_plan(chosen.stack, repair), chosen.issues, watch)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.geometry import FloatArray
-from training.io.dicom.checks import SHIFT_ACCEPTED_PX, tilt_angle
+from training.io.dicom.checks import SHIFT_REFUSED_PX, tilt_angle
 from training.io.dicom.spacing import SPACING_ACCEPTED, even_positions, find_unevenness
 from training.io.dicom.stack import MIN_SLICES, Stack
 from training.volume import AIR_HU
@@ -45,9 +45,11 @@ class Plan:
     done: tuple[str, ...]
 
 
-def make_plan(stack: Stack) -> Plan:
-    """Return the repairs that ``stack`` needs."""
+def make_plan(stack: Stack, repair: bool) -> Plan:
+    """Return the repairs that ``stack`` needs; none without ``repair``."""
     layout = stack.frames[0].header.pixels
+    if not repair or len(stack.frames) < MIN_SLICES:
+        return Plan(stack.z_mm, None, (len(stack.frames), layout.rows, layout.columns), (0.0, 0.0), ())
     z_mm, along_z = _plan_z(stack)
     shift, corner, size, in_plane = _plan_shift(stack, layout.rows, layout.columns)
     return Plan(z_mm, shift, (len(z_mm), *size), corner, (*in_plane, *along_z))
@@ -80,8 +82,6 @@ def interpolate_z(hu: HuArray, from_mm: FloatArray, to_mm: FloatArray, write: Ca
 
 
 def _plan_z(stack: Stack) -> tuple[FloatArray, tuple[str, ...]]:
-    if len(stack.frames) < MIN_SLICES:
-        return stack.z_mm, ()
     uneven = find_unevenness(stack.z_mm, [frame.file_name for frame in stack.frames])
     if uneven is None:
         return stack.z_mm, ()
@@ -108,7 +108,7 @@ def _plan_shift(
 ) -> tuple[FloatArray | None, tuple[float, float], tuple[int, int], tuple[str, ...]]:
     spacing = np.asarray(stack.spacing_mm)
     shift = stack.shift_mm / spacing
-    if np.abs(shift).max() <= SHIFT_ACCEPTED_PX:
+    if np.abs(shift).max() <= SHIFT_REFUSED_PX:
         return None, (0.0, 0.0), (rows, columns), ()
     corner = shift.min(axis=0)
     placed = shift - corner
