@@ -82,7 +82,7 @@ def assemble(model: Model, volume: Volume, model_input: ModelInput, output: Trun
     InputError
         If the network's values are NaN or infinite.
     """
-    head = _closed_form(model) if model.guarantee.holds else _linearised(model.network.head, output.z)
+    head = _head_of(model, output.z)
     return Explanation(
         case_id=volume.case_id,
         labels=model.labels,
@@ -131,7 +131,12 @@ class _Head(NamedTuple):
     maps: npt.NDArray[np.floating] | None = None
 
 
-def _closed_form(model: Model) -> _Head:
+def _head_of(model: Model, z: npt.NDArray[np.floating]) -> _Head:
+    """Return the head as weights and bias; of a linear head in float64 they are its gradient, unrounded."""
+    if not model.guarantee.holds:
+        return _linearised(model.network.head, z)
+    if z.dtype == np.float64:
+        return _linearised(model.network.head, z)._replace(maps=None)
     return _Head(*model.closed_form())
 
 

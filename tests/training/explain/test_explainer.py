@@ -257,6 +257,14 @@ def test_fp64_keeps_its_books_to_1e_10_and_agrees_with_fp32(volume):
     assert np.allclose(exact.scores, explain(small_model(), volume, device="cpu").scores, rtol=0, atol=1e-5)
 
 
+def test_fp64_keeps_the_books_of_a_pooled_head_to_1e_10(volume):
+    model = small_model()
+    exact = explain(with_head(model, PooledHead(model.network.z_shape[0], len(LABELS))), volume, precision="fp64")
+    assert exact.residual.max() <= 1e-10
+    assert exact.issues == ()
+    assert np.allclose(exact.maps("hirescam"), exact.maps("gradcam"), rtol=1e-6, atol=0)
+
+
 def test_bf16_keeps_its_books_too(volume):
     result = explain(small_model(), volume, device="cpu", precision="bf16")
     assert result.precision == "bf16"
