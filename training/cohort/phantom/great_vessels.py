@@ -67,7 +67,7 @@ def hilum(person: Person, side: str, shift: tuple[float, float, float] = (0.0, 0
     """Return the point (local LPS mm) where the vessels and airways of ``side`` enter the lung, moved by ``shift``."""
     sign = -1.0 if side == "right" else 1.0
     out, down = (36.0, 26.0) if side == "right" else (39.0, 22.0)
-    return np.array([sign * out, 6.0, person.carina_z - down]) + np.asarray(shift)
+    return np.array([sign * out + shift[0], 6.0 + shift[1], person.carina_z - down + shift[2]])
 
 
 def vena_cava(person: Person, heart: Heart) -> F64:

@@ -59,9 +59,7 @@ class Bend:
 
     def dx(self, z: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Shift to the left at height ``z`` (mm): position, tilt and a scoliotic curve."""
-        shift: npt.NDArray[np.floating] = self.x_mm + self.tilt * z
-        shift = shift + self.curve_mm * np.sin(z * 0.022 + self.curve_phase)
-        return shift
+        return np.asarray(self.x_mm + self.tilt * z + self.curve_mm * np.sin(z * 0.022 + self.curve_phase))
 
     def to_world(self, local: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Map local LPS points (..., 3) to world LPS mm."""

@@ -10,15 +10,14 @@ from training.cohort.phantom.grid import F32, Box
 
 def soft(level: F32, width: float) -> F32:
     """Return the covered fraction of voxels ``width`` mm wide at a signed ``level`` (mm, negative inside)."""
-    cover: F32 = np.multiply(level, np.float32(-1 / width))
+    cover = np.multiply(level, np.float32(-1 / width), dtype=np.float32)
     cover += np.float32(0.5)
-    np.clip(cover, 0, 1, out=cover)
-    return cover
+    return np.clip(cover, 0, 1, out=cover)
 
 
 def smooth_max(a: F32, b: F32, radius: float) -> F32:
     """Return max(a, b) with the edge rounded over ``radius`` mm (polynomial fillet)."""
-    edge = np.abs(a - b)
+    edge: F32 = np.abs(a - b)
     np.subtract(np.float32(radius), edge, out=edge)
     np.maximum(edge, 0, out=edge)
     edge *= edge

@@ -78,18 +78,25 @@ class Plan:
     def lung_point(self, side: Side, depth: float, keep: Test | None = None) -> F64:
         """Draw a local point in the lung of ``side``, ``depth`` mm below its surface and clear of hidden regions.
 
-        The heart is kept clear too. If nothing is clear, the last demand to go is ``keep``.
+        Heart and great vessels are kept clear too. If nothing is clear, the last demand to go is ``keep``.
         """
         points = lung_points(self.person, side, self.rng, 160, depth)
         heart = self.anatomy.heart
         unit = ((points - heart.centre) @ heart.frame.T) / (heart.radii + depth)
         wanted = np.ones(len(points), bool) if keep is None else keep(points)
-        clear = wanted & ((unit**2).sum(axis=1) > 1)
+        clear = wanted & ((unit**2).sum(axis=1) > 1) & (self._to_vessels(points) > depth)
         free = clear & ~np.any([test(points) for test in self.hidden] or [np.zeros(len(points), bool)], axis=0)
         for choice in (free, clear, wanted):
             if choice.any():
                 return np.asarray(points[np.argmax(choice)])
         return np.asarray(points[0])
+
+    def _to_vessels(self, points: F64) -> F64:
+        """Return the distance from each point to the wall of the nearest great vessel or main airway."""
+        chains = (*self.anatomy.vessels, *self.anatomy.airways)
+        line, radii = np.concatenate([c.line for c in chains]), np.concatenate([c.radii for c in chains])
+        away = np.linalg.norm(points[:, None] - line, axis=2) - radii
+        return np.asarray(away.min(axis=1))
 
     def lobe(self, point: F64) -> str:
         """Return the lobe at a local point, in words."""
@@ -129,11 +136,23 @@ def side_box(slab: Slab, person: Person, side: Side) -> Box | None:
     return slab.box(low, high)
 
 
+def holds(box: Box, centre: F64) -> npt.NDArray[np.bool_]:
+    """Return which voxels of ``box`` hold ``centre``: what is left of a thing smaller than a voxel."""
+    half = np.asarray(box.slab.grid.spacing_mm) / 2 + 1e-3
+    z, y = np.abs(box.z - centre[2]) <= half[0], np.abs(box.y - centre[1]) <= half[1]
+    return np.asarray(z & y & (np.abs(box.x - centre[0]) <= half[2]))
+
+
 def metal(slab: Slab, tubes: Tubes, hu: float, least: float = 0.1) -> Sequence[Flat]:
-    """Deposit ``tubes`` of ``hu`` by volume fraction; the mask is where they fill more than ``least`` of a voxel."""
+    """Deposit ``tubes`` of ``hu`` by volume fraction; the mask is where they fill more than ``least`` of a voxel.
+
+    In voxels so large that the tubes never fill that much, a third of what they fill on the way through is enough.
+    """
     found = deposit(slab, tubes)
     if found is None:
         return ()
     box, cover = found
     box.blend(hu, cover)
+    face = slab.grid.geometry.voxel_mm3 ** (2 / 3)
+    least = min(least, float(np.pi * tubes.r0.max() ** 2 / face) / 3)
     return (box.flat(cover > least),)

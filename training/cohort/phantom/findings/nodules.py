@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.cohort.phantom.fields import Waves
-from training.cohort.phantom.findings.base import F64, Idea, Plan, Planned, Test, ball_box
+from training.cohort.phantom.findings.base import F64, Idea, Plan, Planned, Test, ball_box, holds
 from training.cohort.phantom.grid import Flat, Slab
 from training.cohort.phantom.shapes import ellipsoid, soft
 
@@ -27,7 +27,7 @@ def _solid(plan: Plan, labels: tuple[str, ...], diameter: float, lumps: float, w
         level += np.float32(lumps * radius) * waves.at(box)
         cover = soft(level, slab.h) * box.lung
         box.blend(hu, cover)
-        near = ellipsoid(box, centre, (radius, radius, radius)) < -0.6 * radius
+        near = holds(box, centre)
         return (box.flat((cover > 0.5) | (near & (box.lung > 0.5))),)
 
     text = plan.pick(*words).format(size=_size(plan, diameter), lobe=plan.lobe(centre))
