@@ -196,6 +196,8 @@ def _parse_numbers(data: dict[str, Any], labels: tuple[str, ...], path: Path) ->
                 raise ValueError("probabilities must lie between 0 and 1 and belong to the model's labels")
         if not all(isinstance(v, dict) for v in (numbers.training, numbers.evaluation)):
             raise ValueError("training and evaluation must be tables")
+        if not isinstance(numbers.licence, str):
+            raise ValueError("the licence must be text")
     except (KeyError, TypeError, ValueError, AttributeError) as reason:
         fact = f"its description of the model is damaged ({reason})."
         raise refused("checkpoint-metadata", fact, _AGAIN, path) from reason

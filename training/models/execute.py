@@ -71,6 +71,10 @@ class _Plan:
         """Type of the weights, the input and Z."""
         return torch.float64 if self.precision == "fp64" else torch.float32
 
+    def can_retreat(self, reason: RuntimeError) -> bool:
+        """Return True if there is something left to try: smaller chunks, or the CPU."""
+        return self.device.type != "cpu" or (isinstance(reason, torch.OutOfMemoryError) and self.chunk > 1)
+
     def retreat(self, reason: RuntimeError) -> None:
         """After a failure: halve the chunk if memory ran out, else and with one slice group left go to the CPU."""
         kind = self.device.type
@@ -81,7 +85,7 @@ class _Plan:
             self.device = torch.device("cpu")
             what = "memory ran out" if isinstance(reason, torch.OutOfMemoryError) else _first_line(reason)
             text = f"{kind} failed ({what}); continued on the CPU."
-        way_out = "The result is complete. Close other programs that use the GPU to be faster."
+        way_out = "The result is complete. Closing other programs may make the next run faster."
         self.notices.append(warning("device-failed", text, way_out))
 
 
@@ -188,7 +192,7 @@ def _chunks(
             worker = worker if worker is not None else _worker(network, plan)
             values = _features(worker, model_input.groups(at), plan)
         except RuntimeError as reason:
-            if plan.device.type == "cpu":
+            if not plan.can_retreat(reason):
                 raise
             failure = reason.with_traceback(None)  # a traceback would keep the failed chunk's memory
         if failure is None:

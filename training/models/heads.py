@@ -143,7 +143,7 @@ def find_guarantee(head: nn.Module, z_shape: tuple[int, int, int]) -> Guarantee:
     claim = _claimed(head)
     if claim is Guarantee.NONE:
         return claim
-    weights, bias = (torch.from_numpy(a).double() for a in _closed_form(head, claim, z_shape))
+    weights, bias = _closed_form(head, claim, z_shape)
     exact = copy.deepcopy(head).double().cpu().eval()
     generator = torch.Generator().manual_seed(0)
     for n_groups, scale in ((2, 1.0), (3, 1e3), (3, 1e-3)):
@@ -167,7 +167,8 @@ def closed_form(head: nn.Module, z_shape: tuple[int, int, int]) -> tuple[FloatAr
     claim = find_guarantee(head, z_shape)
     if not claim.holds:
         raise ValueError("the head is not one fully connected layer on Z: it has no closed form")
-    return _closed_form(head, claim, z_shape)
+    weights, bias = _closed_form(head, claim, z_shape)
+    return weights.float().numpy(), bias.float().numpy()
 
 
 def _agree(found: Tensor, expected: Tensor) -> bool:
@@ -186,13 +187,12 @@ def _claimed(head: nn.Module) -> Guarantee:
     return Guarantee.NONE
 
 
-def _closed_form(head: nn.Module, claim: Guarantee, z_shape: tuple[int, int, int]) -> tuple[FloatArray32, FloatArray32]:
+def _closed_form(head: nn.Module, claim: Guarantee, z_shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    """Return copies of (W [M, F, D1, D2], b [M]) in float64, as ``claim`` has them."""
     layer = next(m for m in head.modules() if isinstance(m, nn.Linear))
-    weight = layer.weight.detach().float().cpu()
-    bias = torch.zeros(len(weight)) if layer.bias is None else layer.bias.detach().float().cpu()
+    weight = layer.weight.detach().cpu().double()
+    bias = torch.zeros(len(weight)) if layer.bias is None else layer.bias.detach().cpu()
     if claim is Guarantee.POOLED_FULLY_CONNECTED:
         cells = z_shape[1] * z_shape[2]
-        full = (weight / cells)[:, :, None, None].expand(-1, -1, *z_shape[1:])
-    else:
-        full = weight.view(-1, *z_shape)
-    return full.contiguous().numpy(), bias.clone().numpy()
+        weight = (weight / cells)[:, :, None, None].expand(-1, -1, *z_shape[1:])
+    return weight.reshape(-1, *z_shape).clone(), bias.double().clone()

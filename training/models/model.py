@@ -18,7 +18,7 @@ NOT_FOR_CLINICAL_USE = "For research only; not for clinical use."
 
 @dataclass(frozen=True)
 class CheckpointMetadata:
-    """What is known about a model's numbers.
+    """What is known about a model's numbers. Plain JSON types throughout; what is not known is None, never NaN.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def load_model(name_or_path: str | Path) -> Model:
     if match and match["architecture"] in ARCHITECTURES:
         return build_model(match["architecture"], seed=int(match["seed"] or 0), name=text)
     path = Path(name_or_path)
-    if path.exists():
+    if text and path.exists():
         return load_checkpoint(path)
     choices = ", ".join([DEMO, *(f"{a}:random" for a in ARCHITECTURES)])
     way_out = f"Give a checkpoint file (.safetensors), or one of: {choices}."
