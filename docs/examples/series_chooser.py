@@ -1,25 +1,15 @@
 """The series chooser by itself: prints the number of the chosen series."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from hirescam_napari.views.series_chooser import SeriesChooser
-from training.issues import Issue, error, warning
+from training.io.series import SeriesInfo
+from training.issues import error, warning
 
-
-@dataclass(frozen=True)
-class Series:
-    number: int
-    description: str
-    n_slices: int
-    spacing_mm: tuple[float, float, float]
-    kernel: str
-    thumbnail: np.ndarray | None
-    issues: tuple[Issue, ...] = ()
-    modality: str = "CT"
-    loadable: bool = True
+LOCALIZER = error("localizer", "A localizer, not a volume.")
+GAP = error("missing-slice", "Slice 31 of 59 is missing at −120.0 mm.", "Read again with repair.", "IM0031", True)
+LOSSY = warning("lossy", "The series was compressed with loss.")
 
 
 def picture(radius: float) -> np.ndarray:
@@ -30,17 +20,11 @@ def picture(radius: float) -> np.ndarray:
 
 
 SERIES = (
-    Series(
-        0, "Topogram", 1, (1.0, 1.0, 1.0), "T20s", None, (error("localizer", "A localizer."),), "CT", False
-    ),
-    Series(1, "Thorax 1.0 B60f lung", 300, (1.0, 0.7, 0.7), "B60f", picture(0.5)),
-    Series(2, "Thorax 3.0 B31f", 100, (3.0, 0.7, 0.7), "B31f", picture(0.45), (warning("lossy", "Lossy."),)),
-    Series(
-        3, "Thorax 5.0", 58, (5.0, 0.7, 0.7), "", picture(0.4),
-        (error("missing-slice", "Slice 31 of 59 is missing at -120.0 mm.", "Read again with repair.", "IM0031"),),
-        "CT", False,
-    ),
-)  # fmt: skip
+    SeriesInfo(1, "Topogram", 1, None, "T20s", "CT", None, (LOCALIZER,)),
+    SeriesInfo(2, "Thorax 1.0, lung", 300, (1.0, 0.7, 0.7), "B60f", "CT", picture(0.5)),
+    SeriesInfo(3, "Thorax 3.0, soft tissue", 100, (3.0, 0.7, 0.7), "B31f", "CT", picture(0.45), (LOSSY,)),
+    SeriesInfo(4, "Thorax 5.0", 58, (5.0, 0.7, 0.7), "", "CT", picture(0.4), (GAP,)),
+)
 
 
 def build() -> SeriesChooser:

@@ -28,7 +28,7 @@ def nice_step(span: float, n: int) -> float:
     return next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
 
 
-def value_ticks(low: float, high: float, n: int = 4) -> tuple[Tick, ...]:
+def value_ticks(low: float, high: float, n: int = 5) -> tuple[Tick, ...]:
     """Return ticks at round values between ``low`` and ``high`` (high > low)."""
     step = nice_step(high - low, n)
     decimals = max(0, -math.floor(math.log10(step)))
@@ -58,11 +58,15 @@ def slice_ticks(numbers: Sequence[float], n: int = 5) -> tuple[Tick, ...]:
 
 
 class Readout(QWidget):
-    """One line of text that changes often: a new text repaints this line and asks no layout for room."""
+    """One line of text that changes often: a new text repaints this line and asks no layout for room.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    A text that is too long ends in an ellipsis and is told in full by the tooltip.
+    """
+
+    def __init__(self, parent: QWidget | None = None, bold: bool = False) -> None:
         super().__init__(parent)
         self._text = ""
+        self._bold = bold
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(self.fontMetrics().height() + 4)
 
@@ -75,13 +79,18 @@ class Readout(QWidget):
         if text != self._text:
             self._text = text
             self.setAccessibleDescription(text)
+            self.setToolTip(text)
             self.update()
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         """Draw the text."""
         painter = QPainter(self)
         painter.setPen(text_color(self))
-        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignVCenter), self._text)
+        font = painter.font()
+        font.setBold(self._bold)
+        painter.setFont(font)
+        text = painter.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignVCenter), text)
         painter.end()
 
 
@@ -104,7 +113,6 @@ class _Axis(QWidget):
     def set_ticks(self, ticks: Sequence[Tick]) -> None:
         """Show ``ticks``."""
         self._ticks = tuple(ticks)
-        self.updateGeometry()
         self.update()
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QColor, QMouseEvent
 from qtpy.QtWidgets import QWidget
 from vispy.scene import Node, SceneCanvas
 from vispy.scene.visuals import Mesh
@@ -44,6 +45,33 @@ def rectangles(
     return vertices, faces.reshape(2 * n, 3).astype(np.uint32)
 
 
+class CanvasInput(QObject):
+    """Turns clicks and drags with the left button into ``pressedAt(x_px)``; vispy sees no mouse.
+
+    It searches its scene for what lies under the mouse at every event. The wheel is left to what lies around the
+    canvas. Signals are all it needs of itself: Qt may ask it while Python takes it apart.
+    """
+
+    pressedAt = Signal(float)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Handle one event of the canvas."""
+        if isinstance(event, QMouseEvent):
+            self._on_mouse(event)
+            return True
+        if event is not None and event.type() == QEvent.Type.Wheel:
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+    def _on_mouse(self, event: QMouseEvent) -> None:
+        left = Qt.MouseButton.LeftButton
+        pressed = event.type() == QEvent.Type.MouseButtonPress and event.button() == left
+        dragged = event.type() == QEvent.Type.MouseMove and bool(event.buttons() & left)
+        if pressed or dragged:
+            self.pressedAt.emit(event.position().x())
+
+
 class ScoreCanvas:
     """Draws slice scores. Plot units: x runs from 0 to H (group g spans g .. g + 1), y is the score.
 
@@ -58,6 +86,8 @@ class ScoreCanvas:
         self._ready = False
         self._canvas = SceneCanvas(keys=None, show=False, parent=parent, size=(320, 150), bgcolor="black")
         self.native: QWidget = self._canvas.native
+        self.input = CanvasInput(self.native)
+        self.native.installEventFilter(self.input)
         self._n, self._low, self._high, self._at = 1, 0.0, 1.0, 0.5
         self._plot = Node(parent=self._canvas.scene)
         self._bars = self._mesh(self._plot, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, Signal
+from qtpy.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -21,10 +21,29 @@ from qtpy.QtWidgets import (
 )
 
 from hirescam_napari.views._delegates import BarDelegate, RoomyDelegate, SortHeader, TruthDelegate
+from hirescam_napari.views._layout import combo_box
 from hirescam_napari.views.label_model import Column, LabelFilter, LabelModel, LabelRow
 
 _WIDTHS_PX = {Column.GROUP: 82, Column.PROBABILITY: 50, Column.RATIO: 50, Column.TOP_SLICE: 38, Column.TRUTH: 38}
 _ALL_GROUPS = "All groups"
+
+
+class FilterLine(QLineEdit):
+    """A line for words; its up and down arrows move through ``view``."""
+
+    def __init__(self, view: QTableView, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._view = view
+        self.setPlaceholderText("Filter abnormalities")
+        self.setClearButtonEnabled(True)
+        self.setAccessibleName("Filter abnormalities by text")
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Pass arrows on to the table."""
+        if event is not None and event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            QApplication.sendEvent(self._view, event)
+        else:
+            super().keyPressEvent(event)
 
 
 class LabelTable(QWidget):
@@ -37,14 +56,15 @@ class LabelTable(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setAccessibleName("Abnormality table")
         self._selected: str | None = None
         self._quiet = False
         self._model = LabelModel(self)
         self._filter = LabelFilter(self)
         self._filter.setSourceModel(self._model)
-        self.search = _search_line(self)
-        self.groups = _group_combo(self)
         self.view = _table_view(self, self._filter)
+        self.search = FilterLine(self.view, self)
+        self.groups = _group_combo(self)
         self.count = QLabel(self)
         self.count.setAccessibleName("Number of abnormalities shown")
         self._lay_out()
@@ -89,13 +109,6 @@ class LabelTable(QWidget):
         rows = (self._filter.row_at(self._filter.index(i, 0)) for i in range(self._filter.rowCount()))
         return tuple(row.name for row in rows if row is not None)
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Let the up and down arrows of the filter line move through the table."""
-        if watched is self.search and _is_arrow(event):
-            QApplication.sendEvent(self.view, event)
-            return True
-        return super().eventFilter(watched, event)
-
     def _lay_out(self) -> None:
         top = QHBoxLayout()
         top.addWidget(self.search, 3)
@@ -109,7 +122,6 @@ class LabelTable(QWidget):
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._apply_filter)
-        self.search.installEventFilter(self)
         self.groups.currentIndexChanged.connect(self._apply_filter)
         selection = self.view.selectionModel()
         if selection is not None:
@@ -161,26 +173,9 @@ class LabelTable(QWidget):
             self._quiet = before
 
 
-def _is_arrow(event: QEvent | None) -> bool:
-    if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
-        return False
-    return event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down)
-
-
-def _search_line(parent: QWidget) -> QLineEdit:
-    line = QLineEdit(parent)
-    line.setPlaceholderText("Filter abnormalities")
-    line.setClearButtonEnabled(True)
-    line.setAccessibleName("Filter abnormalities by text")
-    return line
-
-
 def _group_combo(parent: QWidget) -> QComboBox:
-    combo = QComboBox(parent)
+    combo = combo_box("Filter abnormalities by organ group", parent)
     combo.addItem(_ALL_GROUPS, None)
-    combo.setAccessibleName("Filter abnormalities by organ group")
-    combo.setMinimumContentsLength(8)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return combo
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,50 +13,13 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QListWidget, QList
 
 from hirescam_napari.views._theme import is_dark
 from hirescam_napari.views.messages import MessageList
-from training.issues import Issue, Severity
+from training.issues import Severity
+
+if TYPE_CHECKING:
+    from training.io.series import SeriesInfo
 
 _THUMBNAIL_PX = 96
 _NUMBER_ROLE = int(Qt.ItemDataRole.UserRole)
-
-
-class SeriesLike(Protocol):
-    """What the chooser needs to know of a series; ``training.io.SeriesInfo`` has it."""
-
-    @property
-    def number(self) -> int:
-        """What ``read_ct(series=...)`` takes."""
-
-    @property
-    def description(self) -> str:
-        """Series description."""
-
-    @property
-    def n_slices(self) -> int:
-        """Count of slices."""
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float] | None:
-        """Spacing (slice, row, column), mm; None if unknown."""
-
-    @property
-    def kernel(self) -> str:
-        """Reconstruction kernel; may be empty."""
-
-    @property
-    def modality(self) -> str:
-        """DICOM modality, for example CT."""
-
-    @property
-    def thumbnail(self) -> npt.NDArray[np.uint8] | None:
-        """Small grey picture [row, column]."""
-
-    @property
-    def issues(self) -> tuple[Issue, ...]:
-        """What is wrong with it."""
-
-    @property
-    def loadable(self) -> bool:
-        """False if reading it would be refused."""
 
 
 class SeriesChooser(QDialog):
@@ -65,7 +28,7 @@ class SeriesChooser(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Choose a series")
-        self._series: dict[int, SeriesLike] = {}
+        self._series: dict[int, SeriesInfo] = {}
         self.question = QLabel("This input holds several series. Which one should be opened?", self)
         self.question.setWordWrap(True)
         self.list = _series_list(self)
@@ -79,7 +42,7 @@ class SeriesChooser(QDialog):
         self.buttons.rejected.connect(self.reject)
         self.resize(640, 480)
 
-    def set_series(self, series: Sequence[SeriesLike]) -> None:
+    def set_series(self, series: Sequence[SeriesInfo]) -> None:
         """Show ``series`` in the order given and mark the likely one: the CT with the most slices."""
         self._series = {one.number: one for one in series}
         self.list.clear()
@@ -129,7 +92,7 @@ class SeriesChooser(QDialog):
             self.accept()
 
 
-def default_series(series: Sequence[SeriesLike]) -> int | None:
+def default_series(series: Sequence[SeriesInfo]) -> int | None:
     """Return the number of the loadable series with the most slices (the first of them), CT before anything else."""
     loadable = [one for one in series if one.loadable]
     if not loadable:
@@ -137,20 +100,22 @@ def default_series(series: Sequence[SeriesLike]) -> int | None:
     return max(loadable, key=lambda one: (one.modality == "CT", one.n_slices)).number
 
 
-def describe(series: SeriesLike) -> str:
+def describe(series: SeriesInfo) -> str:
     """Return the lines that the list shows for a series: description, facts, and what is wrong with it."""
+    title = series.description or f"Series {series.number}"
     spacing = "" if series.spacing_mm is None else " × ".join(f"{mm:.3g}" for mm in series.spacing_mm) + " mm"
-    kernel = f"kernel {series.kernel}" if series.kernel else ""
     slices = "1 slice" if series.n_slices == 1 else f"{series.n_slices} slices"
-    facts = " · ".join(part for part in (series.modality, slices, spacing, kernel) if part)
-    return "\n".join([series.description or f"Series {series.number}", facts, *_troubles(series)])
+    kernel = f"kernel {series.kernel}" if series.kernel else ""
+    facts = " · ".join(part for part in (series.modality, slices, spacing, kernel) if part and part not in title)
+    return "\n".join([title, facts, *_troubles(series)])
 
 
-def _troubles(series: SeriesLike) -> list[str]:
-    errors = [issue for issue in series.issues if issue.severity is Severity.ERROR]
+def _troubles(series: SeriesInfo) -> list[str]:
+    errors = [issue.message for issue in series.issues if issue.severity is Severity.ERROR]
     if not series.loadable:
-        return ["Cannot be opened: " + (errors[0].message if errors else "not a CT volume")]
-    return [f"{issue.severity.capitalize()}: {issue.message}" for issue in series.issues[:2]]
+        return [f"Cannot be opened: {message}" for message in errors[:1] or ["it is not a CT volume."]]
+    others = [f"{i.severity.capitalize()}: {i.message}" for i in series.issues if i.severity is not Severity.ERROR]
+    return [*(f"Needs a repair: {message}" for message in errors), *others][:2]
 
 
 def _series_list(parent: QWidget) -> QListWidget:
@@ -174,7 +139,7 @@ def _muted(widget: QWidget) -> QColor:
     return QColor("#b4b6bb" if is_dark(widget) else "#55565a")
 
 
-def _item(series: SeriesLike) -> QListWidgetItem:
+def _item(series: SeriesInfo) -> QListWidgetItem:
     item = QListWidgetItem(_icon(series.thumbnail, 1.0 if series.loadable else 0.4), describe(series))
     item.setData(_NUMBER_ROLE, series.number)
     item.setToolTip("\n".join(str(issue) for issue in series.issues) or series.description)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtGui import QKeyEvent, QMouseEvent, QPalette
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
+from qtpy.QtGui import QKeyEvent, QPalette
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from hirescam_napari.views._axes import Readout, SliceAxis, ValueAxis, slice_ticks, value_ticks
@@ -18,6 +18,7 @@ from hirescam_napari.views._words import signed
 
 _KEY_STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
 
+_LEGEND = "Score of each slice group: orange speaks for the abnormality, blue against it."
 _READOUT_DELAY_MS = 30
 """While the cursor is dragged, its text is written once it rests: text costs more to show than the cursor."""
 
@@ -39,7 +40,8 @@ class SliceScorePlot(QWidget):
         self._scores: npt.NDArray[np.float64] = np.zeros(0)
         self._numbers: tuple[float, ...] = ()
         self._current = 0.0
-        self.title, self.readout, self.legend = WrappedLabel("", self), Readout(self), WrappedLabel("", self)
+        self.title, self.readout = Readout(self, bold=True), Readout(self)
+        self.legend = WrappedLabel(_LEGEND, self)
         self.top_button = _top_button(self)
         self.value_axis, self.slice_axis = ValueAxis(self), SliceAxis(self)
         self._mean: float | None = None
@@ -84,8 +86,7 @@ class SliceScorePlot(QWidget):
         if values.ndim != 1 or values.size == 0 or len(numbers) != values.size:
             raise ValueError("slice scores must be a vector with one slice number per score")
         self._scores, self._numbers, self._mean = values, numbers, mean
-        self.title.setText(f"{title}: score of every slice group")
-        self.legend.setText(_legend(mean))
+        self.title.set_text(title)
         low, high = self.canvas.set_scores(values, mean)
         self.value_axis.set_ticks(value_ticks(low, high))
         self.slice_axis.set_name("slice group" if slice_numbers is None else "CT slice")
@@ -109,17 +110,6 @@ class SliceScorePlot(QWidget):
         """Home asks for the top slice; arrows and page keys step."""
         if event is None or not self._on_key(event.key()):
             super().keyPressEvent(event)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Turn clicks and drags on the canvas into requests; let the wheel scroll what lies around the plot."""
-        if watched is not self.canvas.native or event is None:
-            return super().eventFilter(watched, event)
-        if isinstance(event, QMouseEvent):
-            return self._on_mouse(event)
-        if event.type() == QEvent.Type.Wheel:
-            event.ignore()
-            return True
-        return super().eventFilter(watched, event)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Follow the theme."""
@@ -155,7 +145,7 @@ class SliceScorePlot(QWidget):
         native.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         native.setCursor(Qt.CursorShape.CrossCursor)
         native.setAccessibleName("Plot of the slice scores")
-        native.installEventFilter(self)
+        canvas.input.pressedAt.connect(self._on_press)
         self._plot.addWidget(native, 0, 1)
         return canvas
 
@@ -173,19 +163,15 @@ class SliceScorePlot(QWidget):
         self._reading_due.setSingleShot(True)
         self._reading_due.setInterval(_READOUT_DELAY_MS)
         self._reading_due.timeout.connect(self._read)
-        self.title.setStyleSheet("font-weight: bold;")
+        self.title.setAccessibleName("Abnormality of the slice scores")
         self.readout.setAccessibleName("Slice and score at the cursor")
         self.top_button.clicked.connect(lambda: self.topRequested.emit())
         self.top_button.setEnabled(False)
 
-    def _on_mouse(self, event: QMouseEvent) -> bool:
-        pressed = event.type() == QEvent.Type.MouseButtonPress and event.button() == Qt.MouseButton.LeftButton
-        dragged = event.type() == QEvent.Type.MouseMove and bool(event.buttons() & Qt.MouseButton.LeftButton)
-        if pressed:
-            self.setFocus(Qt.FocusReason.MouseFocusReason)
-        if (pressed or dragged) and self._scores.size:
-            self._request(self.canvas.group_at(event.position().x()))
-        return True
+    def _on_press(self, x_px: float) -> None:
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        if self._scores.size:
+            self._request(self.canvas.group_at(x_px))
 
     def _on_key(self, key: int) -> bool:
         if self._scores.size == 0:
@@ -216,16 +202,12 @@ class SliceScorePlot(QWidget):
     def _reading(self) -> str:
         nearest = int(np.clip(round(self._current), 0, self._scores.size - 1))
         where = f"{self.slice_axis.name} {self._numbers[nearest]:g}"
-        return f"{where[:1].upper()}{where[1:]}: score {signed(float(self._scores[nearest]))}"
+        mean = "" if self._mean is None else f" · mean (dashed) {signed(self._mean)}"
+        return f"{where[:1].upper()}{where[1:]}: score {signed(float(self._scores[nearest]))}{mean}"
 
     def _colour(self) -> None:
         background = self.palette().color(QPalette.ColorRole.Window)
         self.canvas.set_colors(background, text_color(self))
-
-
-def _legend(mean: float | None) -> str:
-    bars = "Orange speaks for it, blue against it."
-    return bars if mean is None else f"{bars} Dashed: mean {signed(mean)}, the score of the CT."
 
 
 def _top_button(parent: QWidget) -> QPushButton:
