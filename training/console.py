@@ -62,6 +62,8 @@ def progress_bars() -> Iterator[Callable[[int, int, str], None]]:
 
         def progress(done: int, total: int, stage: str) -> None:
             if stage not in tasks:
+                for earlier in bars.tasks:  # a new stage begins when all before it are done
+                    bars.update(earlier.id, completed=earlier.total or 0)
                 tasks[stage] = bars.add_task(stage)
             bars.update(tasks[stage], completed=done, total=total)
 

@@ -143,10 +143,15 @@ def test_an_earlier_result_is_replaced_and_nothing_else_is(folder: Path, tmp_pat
 def test_user_errors_have_words_and_no_traceback(folder: Path, tmp_path: Path) -> None:
     model = folder / "tiny.safetensors"
     (tmp_path / "bad.nii").write_bytes(b"junk" * 200)
+    (tmp_path / "net.pt").write_bytes(b"\x80\x02}q\x00.")
+    whole = model.read_bytes()
+    (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
     for arguments, fact in {
         ("explain", tmp_path / "gone.nii", "--model", model, "-o", tmp_path / "o"): "gone.nii: there is no such file",
         ("explain", tmp_path / "bad.nii", "--model", model, "-o", tmp_path / "o"): "bad.nii: it is none of",
         ("explain", tmp_path / "bad.nii", "--model", "gone", "-o", tmp_path / "o"): "gone",
+        ("explain", tmp_path / "bad.nii", "--model", tmp_path / "net.pt", "-o", tmp_path / "o"): "net.pt",
+        ("explain", tmp_path / "bad.nii", "--model", tmp_path / "half.safetensors", "-o", tmp_path / "o"): "half.s",
         ("explain", folder / "Doe_Jane.nii.gz", "--model", model, "-o", tmp_path / "o", "--maps", "x"): "'x'",
         ("explain", folder / "Doe_Jane.nii.gz", "--model", model, "-o", tmp_path / "bad.nii" / "o"): "not permitted",
     }.items():

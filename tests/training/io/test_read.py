@@ -437,3 +437,10 @@ def test_label_maps_are_not_taken_for_cts(shared_data: Path) -> None:
     for name in ("lm-64.nrrd", "wholeLung-64.nrrd"):
         with pytest.raises(InputError, match="not Hounsfield units"):
             read_ct(shared_data / "ct" / "cip-ct-64" / name)
+
+
+def test_nrrd_and_dicom_of_the_same_ct_are_one(shared_data: Path) -> None:
+    nrrd = read_ct(shared_data / "ct" / "cip-ct-64" / "ct-64.nrrd")
+    dicom = read_ct(shared_data / "ct" / "cip-ct-64" / "ct-64Dicom")
+    np.testing.assert_array_equal(nrrd.hu, dicom.hu)
+    assert nrrd.geometry.allclose(dicom.geometry, 0.01)
