@@ -126,9 +126,10 @@ def _with(candidate: Candidate, more: Sequence[Issue], repair: bool) -> Candidat
 
 
 def _all_errors(candidates: Sequence[Candidate], repair: bool) -> list[Issue]:
-    """Return the errors of the series that are large enough to be meant; of all if none is."""
+    """Return the errors of the series that are large enough to be meant (of all if none is), and tell of the others."""
     large = [c for c in candidates if len(c.group.frames) >= MIN_SLICES] or list(candidates)
-    return list(dict.fromkeys(issue for c in large for issue in c.errors(repair)))
+    found = [issue for c in large for issue in c.errors(repair)]
+    return list(dict.fromkeys([*found, *(_left_out(c) for c in candidates if c not in large)]))
 
 
 def _left_out(candidate: Candidate) -> Issue:

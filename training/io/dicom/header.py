@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zipfile
@@ -63,8 +64,9 @@ _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a file holds: image planes, or the reason why it is left out."""
+    """What the file called ``name`` holds: image planes, or the reason why it is left out."""
 
+    name: str
     frames: tuple[Frame, ...] = ()
     header: Header | None = None
     junk: Junk | None = None
@@ -73,17 +75,17 @@ class Contents:
 def read_header(file: Source) -> Contents:
     """Return the image planes that ``file`` announces. A file that is no DICOM, or a broken one, is junk."""
     if file.size == 0:
-        return Contents(junk="empty")
+        return Contents(file.name, junk="empty")
     try:
         with file.open() as stream:
             forced = _sniff(stream.read(132), file.size)
             if forced is None:
-                return Contents(junk="not-dicom")
+                return Contents(file.name, junk="not-dicom")
             stream.seek(0)
             dataset = dcmread(stream, stop_before_pixels=True, force=forced, specific_tags=list(_TAGS))
             return contents_of(file, dataset, stream)
     except UNREADABLE:
-        return Contents(junk="unreadable")
+        return Contents(file.name, junk="unreadable")
 
 
 def contents_of(file: Source, dataset: Dataset, stream: BinaryIO | None = None) -> Contents:
@@ -91,19 +93,25 @@ def contents_of(file: Source, dataset: Dataset, stream: BinaryIO | None = None) 
     elements = Elements(dataset)
     header = _header(file, dataset, elements, stream)
     if MEDIA_DIRECTORY in (header.sop_class, _meta(dataset, "MediaStorageSOPClassUID")):
-        return Contents(junk="dicomdir")
+        return Contents(file.name, junk="dicomdir")
     if not header.sop_class and not header.modality and not header.pixels.present:
-        return Contents(junk="unreadable")
+        return Contents(file.name, junk="unreadable")
     frames = frames_of_groups(header, elements) if header.multiframe else (frame_of(header, elements),)
-    return Contents(frames, header)
+    return Contents(file.name, frames, header)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep pydicom's remarks on odd values off the screen: they may quote patient data, and faults are found here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Keep pydicom's remarks on odd values off the screen and out of logs: they may quote patient data, and faults are found here."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _sniff(head: bytes, size: int) -> bool | None:

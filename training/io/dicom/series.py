@@ -6,7 +6,7 @@ Images at the same place are exact duplicates (one is dropped), or belong to sev
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -62,16 +62,17 @@ class Group:
 def select_planes(contents: Iterable[Contents]) -> tuple[list[Frame], list[Issue]]:
     """Return the planes that may belong to a CT volume, and a warning or note for each kind of thing left out."""
     kept: list[Frame] = []
-    left_out: Counter[str] = Counter()
+    left_out: dict[str, list[str]] = defaultdict(list)
     for one in contents:
         if one.junk:
-            left_out[one.junk] += 1
+            left_out[one.junk].append(one.name)
         for frame in one.frames:
             reason = _reason_to_leave_out(frame)
-            left_out[reason] += 1
-            if not reason:
+            if reason:
+                left_out[reason].append(one.name)
+            else:
                 kept.append(frame)
-    return kept, [_LEFT_OUT[reason](count) for reason, count in left_out.items() if reason]
+    return kept, [_LEFT_OUT[reason](names) for reason, names in left_out.items()]
 
 
 def make_groups(frames: Sequence[Frame], same_pixels: SamePixels) -> list[Group]:
@@ -101,20 +102,29 @@ def _plural(count: int, one: str, many: str) -> str:
     return f"1 {one}" if count == 1 else f"{count} {many}"
 
 
-_LEFT_OUT: dict[str, Callable[[int], Issue]] = {
-    "localizer": lambda n: warning(
-        "localizer-left-out", f"{_plural(n, 'localizer image was', 'localizer images were')} left out"
+def _warned(code: str, one: str, many: str, way_out: str = "") -> Callable[[list[str]], Issue]:
+    return lambda names: warning(code, _plural(len(names), one, many), way_out, names[0])
+
+
+def _noted(code: str, one: str, many: str) -> Callable[[list[str]], Issue]:
+    return lambda names: note(code, _plural(len(names), one, many))
+
+
+_LEFT_OUT: dict[str, Callable[[list[str]], Issue]] = {
+    "localizer": _warned("localizer-left-out", "localizer image was left out", "localizer images were left out"),
+    "secondary": _warned(
+        "secondary-left-out",
+        "color or secondary-capture image was left out",
+        "color or secondary-capture images were left out",
     ),
-    "secondary": lambda n: warning(
-        "secondary-left-out", f"{_plural(n, 'color or secondary-capture image', 'color or secondary-capture images')} left out"
-    ),
-    "not-ct": lambda n: warning("not-ct-left-out", f"{_plural(n, 'object is', 'objects are')} no CT image; left out"),
-    "dicomdir": lambda n: note("dicomdir-skipped", f"{_plural(n, 'DICOMDIR was', 'DICOMDIRs were')} skipped"),
-    "not-dicom": lambda n: note("files-skipped", f"{_plural(n, 'file is', 'files are')} no DICOM; skipped"),
-    "empty": lambda n: note("empty-files-skipped", f"{_plural(n, 'empty file was', 'empty files were')} skipped"),
-    "unreadable": lambda n: warning(
+    "not-ct": _warned("not-ct-left-out", "object is no CT image; left out", "objects are no CT images; left out"),
+    "dicomdir": _noted("dicomdir-skipped", "DICOMDIR was skipped", "DICOMDIRs were skipped"),
+    "not-dicom": _noted("files-skipped", "file is no DICOM; skipped", "files are no DICOM; skipped"),
+    "empty": _noted("empty-files-skipped", "empty file was skipped", "empty files were skipped"),
+    "unreadable": _warned(
         "unreadable-files-skipped",
-        f"{_plural(n, 'DICOM file is', 'DICOM files are')} damaged and cannot be read; skipped",
+        "DICOM file is damaged and cannot be read; skipped",
+        "DICOM files are damaged and cannot be read; skipped",
         "If slices are missing, export the series again.",
     ),
 }
@@ -132,13 +142,18 @@ def _equal(a: Hashable, b: Hashable) -> bool:
     return a == b
 
 
+def _size(header: Header) -> tuple[int, int] | None:
+    rows, columns = header.pixels.rows, header.pixels.columns
+    return (rows, columns) if min(rows, columns) > 0 else None
+
+
 def _listed(values: Numbers) -> str:
     return " x ".join(f"{v:.4g}" for v in values)
 
 
 _CRITERIA: tuple[tuple[Callable[..., str], Callable[[Frame], object], Callable[..., bool]], ...] = (
     (lambda _: "frame of reference", lambda f: f.header.frame_of_reference or None, _equal),
-    (lambda v: f"{v[0]} x {v[1]} px", lambda f: (f.header.pixels.rows, f.header.pixels.columns), _equal),
+    (lambda v: f"{v[0]} x {v[1]} px", lambda f: _size(f.header), _equal),
     (lambda v: f"kernel {v}", lambda f: f.kernel or None, _equal),
     (lambda v: f"pixels of {_listed(v)} mm", lambda f: f.spacing_mm, _same_spacing),
     (lambda v: f"orientation {_listed(v)}", lambda f: f.orientation, _closer_than(SAME_DIRECTION)),
