@@ -24,7 +24,7 @@ from hirescam_napari.views._delegates import BarDelegate, RoomyDelegate, SortHea
 from hirescam_napari.views._layout import combo_box
 from hirescam_napari.views.label_model import Column, LabelFilter, LabelModel, LabelRow
 
-_WIDTHS_PX = {Column.GROUP: 82, Column.PROBABILITY: 50, Column.RATIO: 50, Column.TOP_SLICE: 38, Column.TRUTH: 38}
+_WIDTHS_PX = {Column.GROUP: 89, Column.PROBABILITY: 48, Column.RATIO: 50, Column.TOP_SLICE: 38, Column.TRUTH: 37}
 _ALL_GROUPS = "All groups"
 
 
@@ -114,7 +114,7 @@ class LabelTable(QWidget):
         top.addWidget(self.search, 3)
         top.addWidget(self.groups, 2)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setContentsMargins(2, 4, 2, 4)
         layout.setSpacing(4)
         layout.addLayout(top)
         layout.addWidget(self.view, 1)

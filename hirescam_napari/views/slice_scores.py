@@ -11,14 +11,13 @@ from qtpy.QtGui import QKeyEvent, QPalette
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from hirescam_napari.views._axes import Readout, SliceAxis, ValueAxis, slice_ticks, value_ticks
-from hirescam_napari.views._layout import WrappedLabel
 from hirescam_napari.views._score_canvas import ScoreCanvas
 from hirescam_napari.views._theme import text_color
 from hirescam_napari.views._words import signed
 
 _KEY_STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
 
-_LEGEND = "Score of each slice group: orange speaks for the abnormality, blue against it."
+_LEGEND = "One bar per slice group: orange speaks for it, blue against."
 _READOUT_DELAY_MS = 30
 """While the cursor is dragged, its text is written once it rests: text costs more to show than the cursor."""
 
@@ -41,7 +40,7 @@ class SliceScorePlot(QWidget):
         self._numbers: tuple[float, ...] = ()
         self._current = 0.0
         self.title, self.readout = Readout(self, bold=True), Readout(self)
-        self.legend = WrappedLabel(_LEGEND, self)
+        self.legend = Readout(self)
         self.top_button = _top_button(self)
         self.value_axis, self.slice_axis = ValueAxis(self), SliceAxis(self)
         self._mean: float | None = None
@@ -163,6 +162,7 @@ class SliceScorePlot(QWidget):
         self._reading_due.setSingleShot(True)
         self._reading_due.setInterval(_READOUT_DELAY_MS)
         self._reading_due.timeout.connect(self._read)
+        self.legend.set_text(_LEGEND)
         self.title.setAccessibleName("Abnormality of the slice scores")
         self.readout.setAccessibleName("Slice and score at the cursor")
         self.top_button.clicked.connect(lambda: self.topRequested.emit())
