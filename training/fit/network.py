@@ -65,7 +65,7 @@ def make_network(config: TrainConfig, n_labels: int) -> AxialNet:
     except ValueError as fault:
         raise InputError(error("bad-setting", f"model: {fault}.", "Change the settings under [model].")) from fault
     if settings.trunk_weights:
-        from training.models.checkpoint import load_trunk_weights
+        from training.models.weights import load_trunk_weights
 
         load_trunk_weights(network, Path(settings.trunk_weights))
     return network.to(memory_format=torch.channels_last)
