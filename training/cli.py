@@ -103,7 +103,8 @@ def phantom(
         from training.cohort.phantom import write_cohort
 
         start = time.perf_counter()
-        write_cohort(out, n, seed, size.value)
+        with progress_bars() as progress:
+            write_cohort(out, n, seed, size.value, progress=progress)
         document = {"phantoms": n, "seed": seed, "size": size.value, "seconds": time.perf_counter() - start}
         if as_json:
             emit(document)

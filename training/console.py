@@ -94,7 +94,7 @@ def reported(as_json: bool) -> Iterator[None]:
     except (KeyboardInterrupt, Cancelled):
         if as_json:
             emit({"error": "stopped", "issues": []})
-        say("Stopped; nothing was written.")
+        say("Stopped; nothing is half-written.")
         raise typer.Exit(STOPPED) from None
 
 

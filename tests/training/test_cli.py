@@ -230,7 +230,7 @@ def test_ctrl_c_leaves_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(stage, interrupt, raising=False)
     result = run_explain(folder, tmp_path / "out")
-    assert (result.exit_code, "nothing was written" in result.stderr) == (130, True)
+    assert (result.exit_code, "nothing is half-written" in result.stderr) == (130, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -242,6 +242,21 @@ def test_models_and_labels_are_listed() -> None:
     assert all(one["guarantee"] for one in listed)
     assert len(json.loads(run("models", "--labels", "--json").stdout)["labels"]) == 80
     assert "pleural effusion" in run("models", "--labels").stdout
+
+
+def test_phantoms_are_written_and_read_back(tmp_path: Path) -> None:
+    result = run("phantom", tmp_path / "cohort", "--n", "1", "--seed", "5", "--size", "small", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert (document["phantoms"], document["seed"], document["size"]) == (1, 5, "small")
+    (ct,) = (tmp_path / "cohort").rglob("ct.nii.gz")
+    volume = read_ct(ct)
+    assert volume.geometry.is_canonical
+    assert volume.issues == ()
+    again = run("phantom", tmp_path / "again", "--n", "1", "--seed", "5", "--size", "small")
+    assert again.exit_code == 0
+    (same,) = (tmp_path / "again").rglob("ct.nii.gz")
+    np.testing.assert_array_equal(read_ct(same).hu, volume.hu)
 
 
 def command(folder: Path, out: Path) -> list[str]:

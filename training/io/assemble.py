@@ -119,6 +119,8 @@ def _to_int16(
     view: npt.NDArray[Any], slope: float, intercept: float, path: Path
 ) -> tuple[npt.NDArray[np.int16], tuple[Issue, ...]]:
     """Scale, round and narrow slice by slice, so that no second full-size array is needed."""
+    if view.dtype == np.int16 and (slope, intercept) == (1.0, 0.0):
+        return np.array(view, dtype=np.int16, order="C"), ()
     convert = _converter(view.dtype, slope, intercept)
     hu = np.empty(view.shape, np.int16)
     missing = 0
