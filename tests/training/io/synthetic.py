@@ -19,7 +19,7 @@ AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 def phantom(shape: Sequence[int] = SHAPE, seed: int = 0) -> np.ndarray:
-    """HU, int16, (slice foot to head, row, column): air around soft tissue, every voxel different from its neighbours."""
+    """HU, int16, (slice foot to head, row, column): noisy air around noisy soft tissue."""
     hu = np.random.default_rng(seed).integers(-1000, -850, shape)
     _, rows, columns = shape
     body = hu[:, rows // 4 : -(rows // 4), columns // 4 : -(columns // 4)]

@@ -96,7 +96,9 @@ def _geometry_faults(frame: Frame) -> list[Issue]:
         ("no-pixel-spacing", "PixelSpacing", frame.spacing_mm),
     ]
     found = [
-        error(code, f"it has no {keyword}, so where it lies or how large it is cannot be known", _EXPORT, frame.file_name)
+        error(
+            code, f"it has no {keyword}, so where it lies or how large it is cannot be known", _EXPORT, frame.file_name
+        )
         for code, keyword, value in absent
         if value is None
     ]

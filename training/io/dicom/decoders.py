@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813 - its usual name
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -64,7 +64,9 @@ def decoder_issue(transfer_syntax: str, file: str) -> Issue | None:
     if available:
         return None
     command = _INSTALL.get(transfer_syntax, "pip install pylibjpeg")
-    return error("decoder-missing", f"no decoder is installed for its transfer syntax ({name})", f"Run: {command}", file)
+    return error(
+        "decoder-missing", f"no decoder is installed for its transfer syntax ({name})", f"Run: {command}", file
+    )
 
 
 def pydicom_can_decode(layout: PixelLayout) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
@@ -29,7 +29,7 @@ class Elements:
         tag = tag_of(keyword)
         if tag not in self._dataset:
             return ""
-        element = self._dataset.get_item(tag)
+        element: DataElement | RawDataElement = self._dataset.get_item(tag)
         value = element.value
         if isinstance(element, RawDataElement):
             return (value or b"").decode("latin-1").strip(" \0\n\r\t")
@@ -70,7 +70,7 @@ class Elements:
         tag = tag_of(keyword)
         if tag not in self._dataset:
             return default
-        element = self._dataset.get_item(tag)
+        element: DataElement | RawDataElement = self._dataset.get_item(tag)
         value = element.value
         if isinstance(element, RawDataElement) and value and element.VR != "IS" and keyword not in _TEXT_INTEGERS:
             return int.from_bytes(value[:2], "little" if element.is_little_endian else "big", signed=signed)

@@ -73,7 +73,9 @@ def open_files(path: Path) -> Iterator[tuple[Source, ...]]:
         else:
             yield (FolderFile(str(path), path.stat().st_size),)
     except FileNotFoundError as failure:
-        raise InputError(error("not-found", "there is no such file or folder", "Check the path.", path.name)) from failure
+        raise InputError(
+            error("not-found", "there is no such file or folder", "Check the path.", path.name)
+        ) from failure
     except PermissionError as failure:
         raise InputError(
             error("not-readable", "you may not read it", "Ask for permission, or copy it.", path.name)

@@ -65,9 +65,7 @@ def find_candidates(files: Sequence[Source]) -> tuple[list[Candidate], list[Issu
     return [_candidate(number, group) for number, group in enumerate(groups, 1)], general
 
 
-def choose(
-    candidates: Sequence[Candidate], general: Sequence[Issue], series: int | None, repair: bool
-) -> Candidate:
+def choose(candidates: Sequence[Candidate], general: Sequence[Issue], series: int | None, repair: bool) -> Candidate:
     """Return the series that is meant, its issues with all that is to be told about the others.
 
     Raises
@@ -136,7 +134,9 @@ def _left_out(candidate: Candidate) -> Issue:
     count = len(candidate.group.frames)
     what = candidate.info().description
     reason = candidate.errors()[0].message
-    fact = f"{count} image{'s' if count > 1 else ''} of another series ({what}) cannot be read and were left out: {reason}"
+    fact = (
+        f"{count} image{'s' if count > 1 else ''} of another series ({what}) cannot be read and were left out: {reason}"
+    )
     return warning("series-left-out", fact, f"To see why, choose --series {candidate.number}.")
 
 

@@ -102,7 +102,7 @@ def contents_of(file: Source, dataset: Dataset, stream: BinaryIO | None = None) 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep pydicom's remarks on odd values off the screen and out of logs: they may quote patient data, and faults are found here."""
+    """Keep pydicom's remarks off the screen and out of logs: they may quote patient data; faults are found here."""
     logger = logging.getLogger("pydicom")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -19,6 +19,7 @@ from training.io.read import thumbnail
 from training.io.series import SeriesInfo
 from training.issues import InputError
 
+
 def list_series(path: str | os.PathLike[str], thumbnails: bool = False) -> tuple[SeriesInfo, ...]:
     """Return every CT series at ``path``, readable or not, with its issues; from headers alone.
 
@@ -49,6 +50,8 @@ def _thumbnail(candidate: Candidate) -> npt.NDArray[np.uint8] | None:
         stored = next(pixels for _, pixels in stored_pixels(frame.header, (frame.index,)))
     except InputError:
         return None
-    hu, view, _ = canonical_target((1, stored.shape[0], stored.shape[1]), source_affine(one, make_plan(one, repair=False)))
+    hu, view, _ = canonical_target(
+        (1, stored.shape[0], stored.shape[1]), source_affine(one, make_plan(one, repair=False))
+    )
     to_hu(stored, frame, view[0], Tally())
     return thumbnail(hu.squeeze(axis=hu.shape.index(1)))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
 from training.io.dicom.decoders import StoredPixels, decode_jpeg, decoder_issue, is_compressed, pydicom_can_decode
 from training.io.dicom.files import FolderFile
@@ -171,8 +171,10 @@ def _pixel_stream(header: Header) -> BinaryIO:
 
 
 def _check_fragments(stream: BinaryIO) -> None:
-    """Raise if the items of encapsulated pixel data (PS3.5 A.4) do not end before the file does; some decoders would
-    make up what is missing."""
+    """Raise ValueError if the items of encapsulated pixel data (PS3.5 A.4) do not end before the file does.
+
+    Some decoders would make up what is missing.
+    """
     start = stream.tell()
     end = stream.seek(0, io.SEEK_END)
     at = start

@@ -109,7 +109,9 @@ def canonical_target(shape: tuple[int, int, int], affine: FloatArray) -> tuple[H
     return hu, hu[turned].transpose(np.argsort(stored_axis)), geometry
 
 
-def decode_frames(frames: Sequence[Frame], watch: _Watch | None = None) -> Iterator[tuple[int, npt.NDArray[np.integer]]]:
+def decode_frames(
+    frames: Sequence[Frame], watch: _Watch | None = None
+) -> Iterator[tuple[int, npt.NDArray[np.integer]]]:
     """Yield (position in ``frames``, stored pixels), file by file."""
     by_file: dict[int, tuple[Header, dict[int, int]]] = defaultdict(lambda: (frames[0].header, {}))
     for k, frame in enumerate(frames):

@@ -97,6 +97,8 @@ def _missing_slices(z_mm: FloatArray, missing: FloatArray, usual: float, files: 
     k = int(gaps[0])
     code = "missing-slice" if count == 1 else "missing-slices"
     what = "1 slice is" if count == 1 else f"{count} slices are"
-    where = f"between {files[k]} and {files[k + 1]}" + ("" if len(gaps) == 1 else f" and at {len(gaps) - 1} more places")
+    where = f"between {files[k]} and {files[k + 1]}" + (
+        "" if len(gaps) == 1 else f" and at {len(gaps) - 1} more places"
+    )
     distance = f"{z_mm[k + 1] - z_mm[k]:.4g} mm apart instead of {usual:.4g}"
     return Unevenness(code, f"{what} missing {where} ({distance})", usual, files[k])

@@ -90,7 +90,9 @@ def test_slowly_growing_spacing_is_refused_where_slices_would_be_misplaced(tmp_p
     refusal(ct.save(tmp_path, ct.make_series(ct.phantom((41, 16, 20)), at=at)), "two-spacings")
 
 
-@pytest.mark.parametrize(("gone", "code"), [((2,), "missing-slice"), ((2, 3), "missing-slices"), ((1, 4), "missing-slices")])
+@pytest.mark.parametrize(
+    ("gone", "code"), [((2,), "missing-slice"), ((2, 3), "missing-slices"), ((1, 4), "missing-slices")]
+)
 def test_missing_slices_are_refused_and_located(tmp_path, ct, refusal, gone, code):
     series = [ds for k, ds in enumerate(ct.make_series(ct.phantom((9, 16, 20)))) if k not in gone]
     issue = refusal(ct.save(tmp_path, series), code).issues[0]
@@ -108,7 +110,9 @@ def test_too_large_a_gap_cannot_be_repaired(tmp_path, ct, refusal):
 def test_two_blocks_are_refused(tmp_path, ct, refusal):
     at = ct.positions(9)
     at[4:, 2] += np.arange(1, 6) * 2.5
-    assert "2.5 mm apart, then 5 mm" in str(refusal(ct.save(tmp_path, ct.make_series(ct.phantom((9, 16, 20)), at=at)), "two-spacings"))
+    assert "2.5 mm apart, then 5 mm" in str(
+        refusal(ct.save(tmp_path, ct.make_series(ct.phantom((9, 16, 20)), at=at)), "two-spacings")
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -224,4 +228,6 @@ def test_text_in_a_position_is_refused_by_name(tmp_path, ct, refusal, text):
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_one_or_two_slices_are_refused(tmp_path, ct, refusal, n):
-    assert f"only {n} slice" in str(refusal(ct.save(tmp_path, ct.make_series(ct.phantom((n, 16, 20)))), "too-few-slices"))
+    assert f"only {n} slice" in str(
+        refusal(ct.save(tmp_path, ct.make_series(ct.phantom((n, 16, 20)))), "too-few-slices")
+    )

@@ -29,7 +29,9 @@ def series(ct):
 
 def test_the_patient_is_never_named(tmp_path, ct, series):
     volume = read_dicom(ct.save(tmp_path, series))
-    uids = [series[0][k].value for k in ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")]
+    uids = [
+        series[0][k].value for k in ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+    ]
     said = everything_said(volume) + repr(list_series(tmp_path))
     for secret in (ct.PATIENT, ct.PATIENT_ID, "Recognisable", "19700101", str(tmp_path), *uids):
         assert secret not in said

