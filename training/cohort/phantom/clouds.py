@@ -125,6 +125,23 @@ def deposit(slab: Slab, tubes: Tubes) -> tuple[Box, F32] | None:
     return _deposit(slab, index - np.array([slab.start, 0, 0], np.float32), volume)
 
 
+def deposit_in(box: Box, tubes: Tubes) -> F32:
+    """Return the fraction of each voxel of ``box`` that ``tubes`` fill."""
+    cover = np.zeros(box.hu.shape, np.float32)
+    found = deposit(box.slab, tubes)
+    if found is None:
+        return cover
+    here, there = [], []
+    for a, b in zip(box.where, found[0].where, strict=True):
+        low, high = max(a.start, b.start), min(a.stop, b.stop)
+        if low >= high:
+            return cover
+        here.append(slice(low - a.start, high - a.start))
+        there.append(slice(low - b.start, high - b.start))
+    cover[tuple(here)] = found[1][tuple(there)]
+    return cover
+
+
 def _deposit(slab: Slab, index: F32, volume: F32) -> tuple[Box, F32]:
     base = np.floor(index).astype(np.int32)
     part = index - base

@@ -45,7 +45,7 @@ def aorta_line(person: Person, heart: Heart) -> F64:
     """Return control points of the aorta from the root over the arch to below the diaphragm."""
     c, root = person.carina_z, heart.points((-0.3, -0.05, 0.45))
     back = [spine_front(person, z) for z in (c, c - 40, c - 90, -125, -180)]
-    front = person.heart_centre[1] - 6
+    front = 48 - person.chest[1]
     return np.array(
         [
             root,
@@ -101,7 +101,7 @@ def chains(person: Person, heart: Heart) -> tuple[Chain, ...]:
     c, blood, r = person.carina_z, person.blood_hu, person.aorta_mm
     vein = blood if blood < 100 else 0.85 * blood
     cone, arch = heart.points((0.1, -0.5, 0.6)), aorta_line(person, heart)
-    trunk = np.array([9.0 + 5, person.heart_centre[1] + 4, c - 24])
+    trunk = np.array([14.0, 58 - person.chest[1], c - 24])
     gullet = [(6, spine_front(person, z) - 10, z) for z in (180, 90, 20, -60, -130)]
     branches = [
         _chain([arch[3], (-16, -20, c + 60), (-26, -8, c + 120)], [7, 6, 5], blood),

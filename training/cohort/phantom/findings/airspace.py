@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.cohort.phantom.clouds import deposit
+from training.cohort.phantom.clouds import deposit_in
 from training.cohort.phantom.fields import Waves
 from training.cohort.phantom.findings.base import Idea, Plan, Planned, ball_box, on_side
 from training.cohort.phantom.grid import Flat, Slab
@@ -63,11 +63,8 @@ def _consolidation(plan: Plan) -> Sequence[Planned]:
         level = ellipsoid(box, centre, (radius, radius, radius * 0.9)) + np.float32(0.25 * radius) * waves.at(box)
         cover = soft(level, 5.0) * on_side(box, side)
         box.blend(hu, cover)
-        mask = box.flat(cover > 0.5)
-        air = deposit(slab, gram)
-        if air is not None:
-            air[0].blend(-900.0, air[1] * (air[0].hu > -200) * air[0].lung)
-        return (mask,)
+        box.blend(-900.0, deposit_in(box, gram) * cover)
+        return (box.flat(cover > 0.5),)
 
     text = plan.pick(
         f"Consolidation in the {plan.lobe(centre)} with air bronchograms.",

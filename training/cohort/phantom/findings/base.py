@@ -136,17 +136,10 @@ def side_box(slab: Slab, person: Person, side: Side) -> Box | None:
     return slab.box(low, high)
 
 
-def holds(box: Box, centre: F64) -> npt.NDArray[np.bool_]:
-    """Return which voxels of ``box`` hold ``centre``: what is left of a thing smaller than a voxel."""
-    half = np.asarray(box.slab.grid.spacing_mm) / 2 + 1e-3
-    z, y = np.abs(box.z - centre[2]) <= half[0], np.abs(box.y - centre[1]) <= half[1]
-    return np.asarray(z & y & (np.abs(box.x - centre[0]) <= half[2]))
-
-
 def metal(slab: Slab, tubes: Tubes, hu: float, least: float = 0.1) -> Sequence[Flat]:
     """Deposit ``tubes`` of ``hu`` by volume fraction; the mask is where they fill more than ``least`` of a voxel.
 
-    In voxels so large that the tubes never fill that much, a third of what they fill on the way through is enough.
+    In voxels so large that the tubes never fill that much, an eighth of their cross-section is enough.
     """
     found = deposit(slab, tubes)
     if found is None:
@@ -154,5 +147,5 @@ def metal(slab: Slab, tubes: Tubes, hu: float, least: float = 0.1) -> Sequence[F
     box, cover = found
     box.blend(hu, cover)
     face = slab.grid.geometry.voxel_mm3 ** (2 / 3)
-    least = min(least, float(np.pi * tubes.r0.max() ** 2 / face) / 3)
+    least = min(least, float(np.pi * tubes.r0.max() ** 2 / face) / 8)
     return (box.flat(cover > least),)

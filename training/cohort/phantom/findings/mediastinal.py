@@ -52,7 +52,7 @@ def _nodes(plan: Plan) -> Sequence[Planned]:
         "right paratracheal": np.array([-19.0, -6.0, c + 20]),
         "subcarinal": np.array([0.0, (back + 4) / 2 + 2, c - 22]),
         "aortopulmonary window": np.array([24.0, -4.0, c + 5]),
-        "prevascular": np.array([6.0, person.heart_centre[1] - 14, c + 12]),
+        "prevascular": np.array([6.0, 40 - person.chest[1], c + 12]),
         "right hilar": hilum(person, "right", (-4, -6, -12)),
     }
     names = list(rng.permutation(list(stations)))[: int(rng.integers(2, 5))]

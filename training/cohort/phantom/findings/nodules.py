@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.cohort.phantom.fields import Waves
-from training.cohort.phantom.findings.base import F64, Idea, Plan, Planned, Test, ball_box, holds
+from training.cohort.phantom.findings.base import F64, Idea, Plan, Planned, Test, ball_box
 from training.cohort.phantom.grid import Flat, Slab
 from training.cohort.phantom.shapes import ellipsoid, soft
 
@@ -20,15 +20,16 @@ def _solid(plan: Plan, labels: tuple[str, ...], diameter: float, lumps: float, w
     hu = float(plan.rng.uniform(20, 70))
 
     def paint(slab: Slab) -> Sequence[Flat]:
-        box = ball_box(slab, centre, radius * (1 + 2.5 * lumps) + slab.h)
+        shown = max(radius, slab.h)  # smaller than voxels: a fainter ball of voxel size with the same volume
+        share = 1.0 if radius == shown else 0.8 * (radius / shown) ** 3
+        box = ball_box(slab, centre, shown * (1 + 2.5 * lumps) + slab.h)
         if box is None:
             return ()
-        level = ellipsoid(box, centre, (radius, radius, radius))
+        level = ellipsoid(box, centre, (shown, shown, shown))
         level += np.float32(lumps * radius) * waves.at(box)
         cover = soft(level, slab.h) * box.lung
-        box.blend(hu, cover)
-        near = holds(box, centre)
-        return (box.flat((cover > 0.5) | (near & (box.lung > 0.5))),)
+        box.blend(hu, cover * np.float32(share))
+        return (box.flat(cover > 0.5),)
 
     text = plan.pick(*words).format(size=_size(plan, diameter), lobe=plan.lobe(centre))
     return Planned(labels, side, text, paint, 60, centre, diameter, _within(centre, radius + 4))

@@ -55,10 +55,15 @@ def _effusion_on(plan: Plan, side: Side, depth: float, both: bool) -> Planned:
     return Planned(("pleural effusion",), side, text, paint, 10 + both, covers=covers)
 
 
-def _pocket(person: Person, depth: float, x: F32, y: F32, z: F32) -> F32:
-    """Return the level of free air: thickest at the front and the apex of a supine patient."""
+def _gap(person: Person, depth: float, y: F32, z: F32) -> F32:
+    """Return how far (mm) free air holds the lung off the wall: most at the front and the apex of a supine patient."""
     front = np.clip((35 - y) / (0.9 * person.chest[1]), 0, 1) * (0.75 + 0.25 * np.clip((z + 40) / 120, 0, 1))
-    level: F32 = -cage(person, x, y, z) - (depth * front - 4).astype(np.float32)
+    return np.asarray(depth * front - 4 - 60 * np.maximum(0.15 - front, 0), dtype=np.float32)
+
+
+def _pocket(person: Person, depth: float, x: F32, y: F32, z: F32) -> F32:
+    """Return the level of free air."""
+    level: F32 = -cage(person, x, y, z) - _gap(person, depth, y, z)
     return level
 
 
@@ -74,7 +79,7 @@ def _pneumothorax(plan: Plan) -> Sequence[Planned]:
         lung = on_side(box, side)
         cover = soft(level, slab.h) * lung
         box.blend(-998.0, cover)
-        box.blend(-150.0, sheet(level - np.float32(0.6), 0.8, slab.h) * lung)
+        box.blend(-150.0, sheet(level - np.float32(0.6), 0.8, slab.h) * lung * (_gap(person, depth, box.y, box.z) > 2))
         box.lung[...] -= cover
         return (box.flat(cover > 0.5),)
 
