@@ -39,6 +39,8 @@ class Canvas:
         self.maps: dict[Method, Image] = {}
         self.fields: list[Shapes] = []
         self._plan: DisplayPlan | None = None
+        self._range: tuple[float, float, float] | None = None
+        viewer.dims.events.range.connect(self._keep_range)
 
     @property
     def layers(self) -> list[Layer]:
@@ -60,6 +62,9 @@ class Canvas:
             layer = Image(data, **meta)
             self.cts = [layer]
             self.viewer.add_layer(layer)
+            first, last = (float(mm) for mm in self.viewer.layers.get_extent([layer]).world[:, 0])
+            self._range = (first, last, float(layer.scale[0]))
+            self._keep_range()
             self._fit()
         self.overlays.set_letters()
 
@@ -69,7 +74,7 @@ class Canvas:
         for layer in self.layers:
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
-        self.cts, self.maps, self.fields, self._plan = [], {}, [], None
+        self.cts, self.maps, self.fields, self._plan, self._range = [], {}, [], None, None
         self.overlays.clear()
 
     def apply(self, plan: DisplayPlan) -> None:
@@ -88,7 +93,7 @@ class Canvas:
             self._set_grid(plan.side_by_side)
         if moves and plan.focus is not None:
             self.set_slice_mm(plan.focus.slice_mm)
-        self.overlays.set_title(plan.title)
+        self.overlays.set_title(plan.title, plan.side_by_side)
         self.overlays.set_scale_words(plan.scale_words)
 
     def set_slice_mm(self, slice_mm: float) -> None:
@@ -100,6 +105,12 @@ class Canvas:
     def slice_mm(self) -> float:
         """The position of the shown slice, viewer's mm."""
         return float(self.viewer.dims.point[0])
+
+    def _keep_range(self) -> None:
+        """Let the slider count the slices of the CT; napari would count by the finest of all layers."""
+        dims = self.viewer.dims
+        if self._range is not None and dims.ndim == 3 and tuple(dims.range[0]) != self._range:
+            dims.set_range(0, self._range)
 
     def show_field(self, box_mm: tuple[float, float, float, float] | None) -> None:
         """Draw the box (low row, low column, high row, high column; viewer's mm) on every CT, or none."""
@@ -155,7 +166,7 @@ class Canvas:
     def select(self) -> None:
         """Select CT and shown maps, so that napari's status bar gives the values of all of them."""
         shown = [layer for layer in (*self.cts, *self.maps.values()) if layer.visible and layer in self.viewer.layers]
-        self.viewer.layers.selection.replace_selection(shown)
+        self.viewer.layers.selection = shown
 
     def _order(self) -> None:
         """Put the session's layers first, as the grid's stride needs them."""

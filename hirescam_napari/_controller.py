@@ -206,10 +206,14 @@ class Controller:
         if group is not None:
             self.panels.show_group(group)
 
+    def hover(self, position_mm: tuple[float, float, float]) -> None:
+        """Show what lies at ``position_mm`` (viewer's mm): values, and the box that the cell there could see."""
+        self._hover(readout(self.state, self.case, position_mm))
+
     def _on_mouse(self, _viewer: ViewerModel, event: object) -> None:
         position = getattr(event, "position", None)
         if position is not None and len(position) == 3 and self.viewer.dims.ndisplay == 2:
-            self._hover(readout(self.state, self.case, tuple(float(mm) for mm in position)))  # type: ignore[arg-type]
+            self.hover((float(position[0]), float(position[1]), float(position[2])))
 
     def _hover(self, found: Readout) -> None:
         if found.text != self._hovered.text:

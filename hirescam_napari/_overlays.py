@@ -10,12 +10,13 @@ from napari.layers import Image
 
 from training.geometry import Geometry
 
-TITLE, SLICE, SCALE = "hirescam_title", "hirescam_slice", "hirescam_scale"
+TITLE, SLICE, SCALE, CAUTION = "hirescam_title", "hirescam_slice", "hirescam_scale", "hirescam_caution"
+NOT_FOR_CLINICAL_USE = "Not for clinical use"
 _SIDES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
 _LETTER_COLOR = "#ffd866"
 _TEXT_COLOR = "#f0f0f0"
-_WRAP = 44
-"""Characters per line of the words beside the color bar."""
+_WRAP = 24
+"""Characters per line: what fits between the edge and the middle of a canvas in a window of 1366 px."""
 
 
 class Overlays:
@@ -23,21 +24,24 @@ class Overlays:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
+        viewer.canvas.overlay_tiling.bottom_left = "vertical"
         viewer.dims.events.order.connect(self.set_letters)
         viewer.dims.events.ndisplay.connect(self.set_letters)
         viewer.scene.camera.events.orientation.connect(self.set_letters)
 
-    def set_title(self, text: str) -> None:
-        """Show abnormality and probability at the top left."""
-        self._text(TITLE, "top_left", text, font_size=12)
+    def set_title(self, text: str, side_by_side: bool = False) -> None:
+        """Show abnormality and probability at the top left of every canvas, clear of the letter in the middle."""
+        lines = "\n".join(_wrap(text))
+        self._text(TITLE, "top_left", f"\n{lines}" if lines and side_by_side else lines, 11, gridded=True)
 
     def set_slice(self, text: str) -> None:
-        """Show which slice is drawn at the bottom left."""
+        """Show at the bottom left which slice is drawn."""
         self._text(SLICE, "bottom_left", text)
 
     def set_scale_words(self, text: str) -> None:
-        """Show what the colors stand for at the bottom right, above the scale bar."""
-        self._text(SCALE, "bottom_right", "\n".join(line for part in text.split("\n") for line in _wrap(part)))
+        """Show at the bottom right, above the scale bar, what the colors stand for; and that it is for research."""
+        self._text(SCALE, "bottom_right", "\n".join(_wrap(text)))
+        self._text(CAUTION, "bottom_left", NOT_FOR_CLINICAL_USE if text else "")
 
     def set_letters(self) -> None:
         """Show the patient's sides at the edges of every canvas (2-D only) and the scale bar in mm."""
@@ -50,8 +54,7 @@ class Overlays:
 
     def label_map(self, layer: Image) -> None:
         """Show name and color bar of a map at the top right of its canvas."""
-        self.viewer.canvas.overlay_tiling.top_right = "vertical"
-        layer.name_overlay.position = "top_right"
+        layer.name_overlay.position = "top_left"
         layer.name_overlay.font_size = 11
         for overlay in (layer.name_overlay, layer.colorbar):
             overlay.box = False
@@ -62,7 +65,7 @@ class Overlays:
 
     def clear(self) -> None:
         """Take everything off the canvas."""
-        for name in (TITLE, SLICE, SCALE, *(f"hirescam_{side}" for side in _SIDES)):
+        for name in (TITLE, SLICE, SCALE, CAUTION, *(f"hirescam_{side}" for side in _SIDES)):
             self._text(name, "top_left", "")
         self.viewer.canvas.overlays.scale_bar.visible = False
 
@@ -95,7 +98,7 @@ class Overlays:
 
 
 def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(text, _WRAP)
+    return [line for part in text.split("\n") for line in textwrap.wrap(part, _WRAP)]
 
 
 def edge_letters(viewer: ViewerModel) -> dict[str, str]:

@@ -8,12 +8,19 @@ from typing import Any
 from hirescam_napari._case import Case
 from hirescam_napari._layers import placement_mm, to_display, to_lps
 from hirescam_napari._state import WINDOWS, Layout, ViewState
-from training.explain.display import Display, Policy, policy_named
+from hirescam_napari.views._words import percent, times_mean
+from training.explain.display import Display, PerLabel, Policy, policy_named
 from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
 from training.issues import InputError
 from training.labels import find_label, is_known
 
-NOT_FOR_CLINICAL_USE = "not for clinical use"
+SCALE_ENDS = {
+    "per_label": "this map's own maximum",
+    "shared_labels": "the maximum of all abnormalities",
+    "absolute": "a fixed limit",
+    "paper": "1 = this map's own maximum",
+}
+"""What the end of the color scale is, for every key of ``SCALINGS``."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def resolve(state: ViewState, case: Case) -> DisplayPlan:
         maps=maps,
         focus=_focus(case, explanation, label),
         title=title_text(explanation, label),
-        scale_words=_scale_words(maps),
+        scale_words=scale_words(state),
         show_field=state.show_field,
     )
 
@@ -108,21 +115,24 @@ def _focus(case: Case, explanation: Explanation, label: str) -> FocusPlan:
     return FocusPlan(label, group, case.shown_mm(group))
 
 
-def _scale_words(maps: tuple[MapPlan, ...]) -> str:
-    """Return what the colors stand for, one line per shown map; shown maps may differ in the end of their scale."""
-    return "\n".join(plan.display.words for plan in maps if plan.visible)
+def scale_words(state: ViewState) -> str:
+    """Return in one sentence what the color bars stand for; their numbers are beside them."""
+    end = SCALE_ENDS[state.scaling]
+    if state.signed and state.scaling != "paper":
+        return f"Red for, blue against; ends at {end}"
+    return f"Colors: evidence for, 0 to {end}"
 
 
 def _untitled(case: Case) -> str:
-    return "" if case.picture is None else "No model has run on this CT yet"
+    return "" if case.picture is None else "No model has run yet"
 
 
 def title_text(explanation: Explanation, label: str) -> str:
     """Return abnormality, probability and its ratio to the model's mean for this label."""
     probability = float(explanation.probabilities[explanation.index(label)])
     ratio = ratio_to_mean(explanation, label)
-    times = "" if ratio is None else f", {ratio:.1f}x the model's mean"
-    return f"{display_name(label)}: {probability:.0%}{times}\n{explanation.model.name}, {NOT_FOR_CLINICAL_USE}"
+    times = "" if ratio is None else f", {times_mean(ratio)} mean"
+    return f"{display_name(label)}\n{percent(probability)}{times}"
 
 
 def ratio_to_mean(explanation: Explanation, label: str) -> float | None:
@@ -137,11 +147,11 @@ def display_name(label: str) -> str:
 
 
 def slice_text(case: Case, slice_mm: float) -> str:
-    """Return which slice is shown, counted from 1 at the head, and its height in the patient."""
+    """Return which slice is shown, counted from 1 at the head."""
     number = case.slice_at(slice_mm)
     if number is None:
         return ""
-    return f"Slice {number + 1} of {case.n_slices}, z {-slice_mm:.1f} mm"
+    return f"Slice {number + 1} of {case.n_slices}"
 
 
 @dataclass(frozen=True)
@@ -172,7 +182,7 @@ def readout(state: ViewState, case: Case, position_mm: tuple[float, float, float
     cell = explanation.cell_at(to_lps(position_mm), "hirescam", state.placement)
     if cell is None:
         return Readout("".join([*parts, "   outside the map"]))
-    parts += [f"   {METHOD_NAMES[m]} {explanation.map(label, m)[cell]:+.2g}" for m in METHODS]
+    parts += [f"   {METHOD_NAMES[m]} {case.display(PerLabel(), label, m).values[cell]:+.2g}" for m in METHODS]
     corners = to_display(explanation.cell_box(cell).corners_mm)[:, 1:]
     low, high = corners.min(axis=0), corners.max(axis=0)
     return Readout("".join(parts), cell, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))

@@ -16,18 +16,19 @@ from hirescam_napari import _keys
 from hirescam_napari._adopt import case_of_layer, ct_layers
 from hirescam_napari._case import Case
 from hirescam_napari._controller import Controller, Ticket
+from hirescam_napari._engine import Engine, Request
 from hirescam_napari._layers import VOLUME_KEY
 from hirescam_napari._panels import DockPanels
 from hirescam_napari._resolve import error_text
 from hirescam_napari._settings import initial_state
 from hirescam_napari._state import Layout
-from hirescam_napari._workers import Job, explain_work, load_work, series_work
+from hirescam_napari._workers import Function, Job, explain_work, load_work, series_work
 from hirescam_napari.views._layout import WrappedLabel, scrolled
 from hirescam_napari.views.display_panel import DisplayChoice
 from hirescam_napari.views.run_panel import RunPanel, RunRequest
-from hirescam_napari.views.series_chooser import SeriesChooser, SeriesLike
+from hirescam_napari.views.series_chooser import SeriesChooser
 from training.explain.result import Explanation
-from training.io import SeriesChoiceNeeded
+from training.io import SeriesChoiceNeeded, SeriesInfo
 from training.issues import InputError, Issue, error
 
 MODELS = (
@@ -39,6 +40,9 @@ MODELS = (
 """Models that need no file; random weights serve to measure speed and to test exactness."""
 
 CT_FILES = "CT (*.zip *.dcm *.ima *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.npz);;All files (*)"
+CLOSE_WAIT_S = 1.0
+"""How long a closing window waits for its thread."""
+
 TITLE = "HiResCAM"
 """Of the dock and of every task it starts."""
 
@@ -50,20 +54,24 @@ class HiResCamWidget(QWidget):
     ----------
     napari_viewer
         The viewer to draw in; napari gives it.
+    engine
+        The process that runs models; one of its own by default.
     """
 
     idle = Signal()
     """No work is under way any more."""
 
-    def __init__(self, napari_viewer: Viewer) -> None:
+    def __init__(self, napari_viewer: Viewer, engine: Engine | None = None) -> None:
         super().__init__()
         self.viewer = napari_viewer
+        self.engine = Engine() if engine is None else engine
         self.panels = DockPanels(self)
         self.run_panel = RunPanel(self)
         self.repair_button = _hidden_button("Repair and open", self)
         self.tabs = QTabWidget(self)
         self.chooser: SeriesChooser | None = None
         self.job: Job | None = None
+        self.last_error: Exception | None = None
         self._asked: tuple[Path, ...] = ()
         self._lay_out()
         self.controller = Controller(napari_viewer, self.panels, initial_state())
@@ -81,11 +89,23 @@ class HiResCamWidget(QWidget):
         then_run: RunRequest | None = None,
     ) -> Job:
         """Read a CT, a stored result or both in the background; the case that is open stays until that succeeds."""
-        self._asked = tuple(Path(path) for path in paths)
+        asked = tuple(Path(path) for path in paths)
+        job = self.open_made(load_work(asked, series, repair), "Reading the CT", then_run)
+        self._asked = asked
+        return job
+
+    def open_made(self, function: Function, title: str, then_run: RunRequest | None = None) -> Job:
+        """Show the :class:`Case` that ``function`` makes in the background."""
+        self._asked = ()
         ticket = self.controller.begin("load")
-        job = self._start(load_work(self._asked, series, repair), "Reading the CT")
+        job = self._start(function, title)
         job.succeeded.connect(lambda case: self._on_case(case, ticket, then_run))
         return job
+
+    @property
+    def busy(self) -> bool:
+        """True while work is under way."""
+        return self.job is not None and self.job.running
 
     def run(self, request: RunRequest) -> Job | None:
         """Run a model on a CT in the background; None if the CT is refused."""
@@ -99,9 +119,14 @@ class HiResCamWidget(QWidget):
             self._on_failed(InputError(error("no-ct", "no CT is open", "Open a CT first.")))
             return None
         ticket = self.controller.begin("run")
-        job = self._start(explain_work(volume, request.model, request.device, request.precision), "Running the model")
+        wanted = Request(volume, request.model, request.device, request.precision)
+        job = self._start(explain_work(self.engine, wanted), "Running the model")
         job.succeeded.connect(lambda explanation: self._on_explanation(explanation, ticket))
         return job
+
+    def choose_model(self, name: str) -> None:
+        """Choose a model for the next run: one that is offered, or a checkpoint file."""
+        self.run_panel.add_model(name, dict(MODELS).get(name, Path(name).name))
 
     def cancel(self) -> None:
         """Give up what is under way."""
@@ -114,17 +139,18 @@ class HiResCamWidget(QWidget):
 
     # ---- work
 
-    def _start(self, function: object, title: str) -> Job:
+    def _start(self, function: Function, title: str) -> Job:
         self.cancel()
+        self.last_error = None
         self.run_panel.set_issues(())
         self.repair_button.hide()
         self.run_panel.set_running(True)
-        self.job = Job(function, title, self)  # type: ignore[arg-type]
+        self.job = Job(function, title, self)
         self.job.progressed.connect(self.run_panel.set_progress)
         self.job.failed.connect(self._on_failed)
         self.job.cancelled.connect(lambda: self.run_panel.set_status("Cancelled; nothing was changed."))
         for signal in (self.job.succeeded, self.job.failed, self.job.cancelled):
-            signal.connect(self._on_ended)
+            signal.connect(lambda *_: QTimer.singleShot(0, self._on_ended))
         self.job.start()
         return self.job
 
@@ -137,6 +163,8 @@ class HiResCamWidget(QWidget):
         if not self.controller.open_case(case, ticket):
             return
         self._offer_cts()
+        if case.volume is not None and case.explanation is None:
+            self.engine.start()
         self.run_panel.set_issues(_issues_of(case))
         self.run_panel.set_status("Opened." if case.explanation is None else "Opened with its stored result.")
         if case.explanation is not None:
@@ -154,6 +182,7 @@ class HiResCamWidget(QWidget):
         if isinstance(failure, SeriesChoiceNeeded):
             self._ask_for_series()
             return
+        self.last_error = failure
         issues = failure.issues if isinstance(failure, InputError) else (error("failed", error_text(failure)),)
         self.run_panel.set_issues(issues)
         self.run_panel.set_status("That did not work; what was open is still here.")
@@ -164,7 +193,7 @@ class HiResCamWidget(QWidget):
         job = self._start(series_work(self._asked[0]), "Listing the series")
         job.succeeded.connect(self._choose_series)
 
-    def _choose_series(self, series: Sequence[SeriesLike]) -> None:
+    def _choose_series(self, series: Sequence[SeriesInfo]) -> None:
         self.chooser = SeriesChooser(self)
         self.chooser.set_series(series)
         self.chooser.accepted.connect(self._open_chosen)
@@ -214,6 +243,9 @@ class HiResCamWidget(QWidget):
     def close_session(self) -> None:
         """Stop the work, take the session's layers and keys out of the viewer."""
         self.cancel()
+        self.engine.stop()
+        if self.job is not None:
+            self.job.wait(CLOSE_WAIT_S)
         self.viewer.layers.events.inserted.disconnect(self._on_layers)
         self.viewer.layers.events.removed.disconnect(self._offer_cts)
         self.controller.disconnect()
@@ -224,7 +256,7 @@ class HiResCamWidget(QWidget):
         for widget in (self.panels.table, self.panels.plot, scrolled(self.panels.badge)):
             split.addWidget(widget)
         split.setChildrenCollapsible(False)
-        split.setSizes([300, 200, 130])
+        split.setSizes([230, 260, 110])
         self._run_tab = scrolled(_column(self.run_panel, self.repair_button))
         keys = WrappedLabel(_keys.help_text(), self)
         self.tabs.addTab(split, "Abnormalities")

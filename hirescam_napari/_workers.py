@@ -13,14 +13,13 @@ from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QObject, Signal
 
 from hirescam_napari._case import Case
+from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
 from hirescam_napari._layers import picture_of
 from training.explain.result import Explanation
 from training.io.series import SeriesInfo
 from training.issues import Cancelled, InputError, error
 from training.volume import Volume
 
-Progress = Callable[[int, int, str], None]
-IsCancelled = Callable[[], bool]
 Function = Callable[[Progress, IsCancelled], object]
 """Work: gets ``progress(done, total, stage)`` and ``cancelled()``; raises :class:`Cancelled` when it obeys."""
 
@@ -62,7 +61,7 @@ class Job(QObject):
         super().__init__(parent)
         self.title = title
         self._function = function
-        self._stop = threading.Event()
+        self._stop, self._ended = threading.Event(), threading.Event()
         self._told = False
         self._worker: FunctionWorker[Outcome] | None = None
         self._bar: cancelable_progress | None = None
@@ -70,13 +69,8 @@ class Job(QObject):
 
     @property
     def running(self) -> bool:
-        """True from ``start`` until one of the signals was emitted."""
-        return self._worker is not None and not self._told
-
-    @property
-    def thread_running(self) -> bool:
-        """True while the thread is still at work, even if nobody waits for it."""
-        return self._worker is not None and self._worker.is_running
+        """True until one of the signals was emitted, also before ``start``."""
+        return not self._told
 
     def start(self) -> None:
         """Begin."""
@@ -90,6 +84,10 @@ class Job(QObject):
         self._stop.set()
         self._tell(Outcome(error=Cancelled()))
 
+    def wait(self, seconds: float) -> bool:
+        """Let the thread end; return False if it takes longer than ``seconds``."""
+        return self._worker is None or self._ended.wait(seconds)
+
     def _asked_to_stop(self) -> bool:
         by_bar = self._bar is not None and self._bar.is_canceled
         by_window = self._worker is not None and self._worker.abort_requested
@@ -100,6 +98,8 @@ class Job(QObject):
             return Outcome(self._function(self._report, self._asked_to_stop))
         except Exception as error:  # noqa: BLE001 - handed to the main thread, which shows it
             return Outcome(error=error)
+        finally:
+            self._ended.set()
 
     def _report(self, done: int, total: int, stage: str) -> None:
         if self._asked_to_stop():
@@ -107,10 +107,14 @@ class Job(QObject):
         self.progressed.emit(done, total, stage)
 
     def _on_progress(self, done: int, total: int, stage: str) -> None:
-        if self._bar is not None:
-            self._bar.set_description(f"{self.title}: {stage}")
-            self._bar.total = total
-            self._bar.update(done - self._bar.n)
+        """Move napari's bar, which lets events run and so may end this job meanwhile."""
+        bar = self._bar
+        if bar is None:
+            return
+        if bar.desc.removesuffix(": ") != stage:
+            bar.set_description(stage)
+        bar.total = total
+        bar.update(done - bar.n)
 
     def _tell(self, outcome: Outcome) -> None:
         if self._told:
@@ -132,12 +136,21 @@ def load_work(paths: Sequence[Path], series: int | None = None, repair: bool = F
 
     def work(progress: Progress, cancelled: IsCancelled) -> Case:
         progress(0, 0, "reading")
+        warm_up()
         case = load_case(paths, series, repair)
         if cancelled():
             raise Cancelled
         return case
 
     return work
+
+
+def warm_up() -> None:
+    """Load on this thread what napari would load when it draws its first image: about a second for the window."""
+    import scipy.ndimage  # noqa: F401 - thumbnails
+    from napari.utils.transforms import ScaleTranslate
+
+    ScaleTranslate(scale=(1.0,), units=("mm",))
 
 
 def load_case(paths: Sequence[Path], series: int | None = None, repair: bool = False) -> Case:
@@ -197,17 +210,11 @@ def case_of(volume: Volume) -> Case:
     return Case(volume, picture_of(volume))
 
 
-def explain_work(volume: Volume, model: str, device: str, precision: str) -> Function:
-    """Return work that loads ``model``, runs it on ``volume`` and gives an :class:`Explanation`."""
+def explain_work(engine: Engine, request: Request) -> Function:
+    """Return work that asks ``engine`` for an :class:`Explanation`."""
 
     def work(progress: Progress, cancelled: IsCancelled) -> Explanation:
-        progress(0, 0, "loading the model")
-        from training.explain import explain
-        from training.models import load_model
-
-        loaded = load_model(model)
-        if cancelled():
-            raise Cancelled
-        return explain(loaded, volume, device, precision, progress, cancelled)  # type: ignore[arg-type]
+        progress(0, 0, "starting")
+        return engine.explain(request, progress, cancelled)
 
     return work

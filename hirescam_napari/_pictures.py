@@ -1,0 +1,129 @@
+"""Pictures of a session's states, for the headless demo and the docs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from napari.viewer import Viewer
+from PIL import Image
+from qtpy.QtWidgets import QApplication
+
+from hirescam_napari._state import Layout, ViewState
+from hirescam_napari._widget import HiResCamWidget
+from training.io.atomic import atomic_path
+
+SETTLE_S = 0.4
+"""Long enough for every draw that is still due, under software OpenGL."""
+
+
+class Shot(NamedTuple):
+    """One picture: file name and what brings the session into its state."""
+
+    name: str
+    prepare: Callable[[HiResCamWidget], None]
+
+
+def take_pictures(viewer: Viewer, widget: HiResCamWidget, out: Path, prefix: str = "") -> list[Path]:
+    """Leave one picture of the window per state in ``out`` and return their paths; the session is put back."""
+    out.mkdir(parents=True, exist_ok=True)
+    before = vars_of(widget.controller.state)
+    paths = []
+    for shot in SHOTS:
+        shot.prepare(widget)
+        paths.append(save_window(viewer, out / f"{prefix}{shot.name}.png"))
+    widget.controller.change(**before)
+    return paths
+
+
+def vars_of(state: ViewState) -> dict[str, object]:
+    """Return the display choices of ``state`` without the label."""
+    names = ("layout", "methods", "window", "placement", "scaling", "signed", "smooth", "opacity", "show_field")
+    return {name: getattr(state, name) for name in names}
+
+
+def save_window(viewer: Viewer, path: Path) -> Path:
+    """Write the whole window as PNG, complete or not at all."""
+    settle()
+    pixels = viewer.window.screenshot(flash=False, canvas_only=False)[..., :3]
+    with atomic_path(path) as partial:
+        Image.fromarray(pixels).save(partial, "PNG", optimize=True)
+    return path
+
+
+def settle(seconds: float = SETTLE_S) -> None:
+    """Let the window draw what is due."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def hover(widget: HiResCamWidget, row_mm: float, column_mm: float) -> None:
+    """Put the mouse, as the session sees it, over a point of the shown slice."""
+    controller = widget.controller
+    position = (controller.canvas.slice_mm, row_mm, column_mm)
+    controller.hover(position)
+
+
+def _table(widget: HiResCamWidget) -> None:
+    widget.tabs.setCurrentIndex(0)
+
+
+def _overlay(widget: HiResCamWidget) -> None:
+    _table(widget)
+    widget.controller.change(layout=Layout.OVERLAY, methods=("hirescam",), window="lung", signed=False)
+    widget.controller.go_to_top_slice()
+
+
+def _mediastinum(widget: HiResCamWidget) -> None:
+    widget.controller.change(window="mediastinum")
+
+
+def _side_by_side(widget: HiResCamWidget) -> None:
+    widget.controller.change(layout=Layout.SIDE_BY_SIDE, window="lung")
+
+
+def _side_mediastinum(widget: HiResCamWidget) -> None:
+    widget.controller.change(window="mediastinum")
+
+
+def _signed(widget: HiResCamWidget) -> None:
+    widget.controller.change(signed=True)
+
+
+def _field(widget: HiResCamWidget) -> None:
+    widget.controller.change(layout=Layout.OVERLAY, signed=False, window="lung")
+    picture = widget.controller.case.picture
+    if picture is not None:
+        spacing, shape = picture.geometry.spacing_mm, picture.geometry.shape
+        low = widget.controller.canvas.cts[0].translate
+        hover(widget, low[1] + 0.5 * shape[1] * spacing[1], low[2] + 0.3 * shape[2] * spacing[2])
+
+
+def _next_label(widget: HiResCamWidget) -> None:
+    widget.controller.step_label(1)
+
+
+def _run_tab(widget: HiResCamWidget) -> None:
+    widget.tabs.setCurrentIndex(1)
+
+
+def _display_tab(widget: HiResCamWidget) -> None:
+    widget.tabs.setCurrentIndex(2)
+
+
+SHOTS = (
+    Shot("1-overlay-lung", _overlay),
+    Shot("2-overlay-mediastinum", _mediastinum),
+    Shot("3-side-by-side-lung", _side_by_side),
+    Shot("4-side-by-side-mediastinum", _side_mediastinum),
+    Shot("5-signed", _signed),
+    Shot("6-cell-field", _field),
+    Shot("7-next-abnormality", _next_label),
+    Shot("8-run", _run_tab),
+    Shot("9-display", _display_tab),
+)
+"""The states a headless session leaves pictures of, in this order."""
