@@ -71,14 +71,17 @@ def padding_to_air(hu: npt.NDArray[np.int16], file: str | None = None) -> tuple[
     Parameters
     ----------
     hu
-        int16, any shape, HU; changed in place.
+        int16, at least two axes, HU; changed in place.
     """
-    padding = hu <= PADDING_HU
-    count = int(np.count_nonzero(padding))
-    if count == 0:
+    lowest = int(hu.min())
+    if lowest > PADDING_HU:
         return ()
-    message = f"{count / hu.size:.1%} of the voxels are padding ({int(hu.min())}), not radiodensity; treated as air"
-    hu[padding] = AIR_HU
+    count = 0
+    for part in hu:  # one slice at a time: no second array of full size
+        padding = part <= PADDING_HU
+        count += int(np.count_nonzero(padding))
+        part[padding] = AIR_HU
+    message = f"{count / hu.size:.1%} of the voxels are padding ({lowest}), not radiodensity; treated as air"
     return (warning("padding", message, file=file),)
 
 
