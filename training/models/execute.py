@@ -167,6 +167,9 @@ def find_device(name: str = "auto") -> tuple[torch.device, tuple[Issue, ...]]:
 
 def _make_plan(model_input: ModelInput, name: str, precision: Precision, chunk: int | None) -> _Plan:
     device, notices = find_device(name)
+    if device.type == "mps" and precision == "fp64":
+        text = "this GPU cannot compute in float64; used the CPU."
+        device, notices = torch.device("cpu"), (*notices, warning("device-missing", text, "Use fp32 to use the GPU."))
     _, rows, columns = model_input.spec.shape
     budget = CPU_CHUNK_PX if device.type == "cpu" else GPU_CHUNK_PX
     size = chunk or min(model_input.spec.n_groups, max(1, budget // (rows * columns)))

@@ -43,7 +43,7 @@ def load_model(name_or_path: str | Path) -> Model:
     """
     text = str(name_or_path)
     if text == DEMO:
-        return load_checkpoint(demo_path(), name=DEMO)
+        return _load_demo()
     match = _RANDOM.fullmatch(text)
     if match and match["architecture"] in ARCHITECTURES:
         return build_model(match["architecture"], seed=int(match["seed"] or 0), name=text)
@@ -53,6 +53,14 @@ def load_model(name_or_path: str | Path) -> Model:
     choices = ", ".join([DEMO, *(f"{a}:random" for a in ARCHITECTURES)])
     way_out = f"Give a checkpoint file (.safetensors), or one of: {choices}."
     raise InputError(error("model-unknown", f"there is no model or file called {path.name!r}.", way_out))
+
+
+def _load_demo() -> Model:
+    path = demo_path()
+    if not path.is_file():
+        way_out = "Install the package again, or give the file of another model."
+        raise InputError(error("model-demo-missing", "the demo model is not in this installation.", way_out, path.name))
+    return load_checkpoint(path, name=DEMO)
 
 
 def build_model(

@@ -239,6 +239,31 @@ def test_a_broken_driver_is_said_and_nothing_is_printed(monkeypatch: pytest.Monk
     assert execute_module.find_device("cpu")[1] == ()
 
 
+def test_fp64_is_fp32_with_more_digits(small_model: Model, small_input: ModelInput) -> None:
+    exact, full = run(small_model, small_input, precision="fp64"), run(small_model, small_input)
+    assert exact.z.dtype == exact.scores.dtype == np.float64
+    same(full.z, exact.z)
+    same(full.scores, exact.scores)
+    weights, bias = small_model.closed_form()
+    expected = np.einsum("mfij,hfij->m", weights.astype(np.float64), exact.z) / 10 + bias
+    np.testing.assert_allclose(exact.scores, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+
+
+def test_fp64_does_not_go_to_a_gpu_without_it(small_input: ModelInput, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute_module, "find_device", lambda name: (torch.device("mps"), ()))
+    plan = execute_module._make_plan(small_input, "auto", "fp64", None)
+    assert plan.device == torch.device("cpu")
+    assert "float64" in plan.notices[0].message
+    assert execute_module._make_plan(small_input, "auto", "fp32", None).device == torch.device("mps")
+
+
+def test_fp32_means_fp32_on_cuda_too() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with execute_module._full_fp32(torch.device("cuda")):
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 def test_bf16_is_near_fp32_and_gives_float32(small_model: Model, small_input: ModelInput) -> None:
     low, full = run(small_model, small_input, precision="bf16"), run(small_model, small_input)
     assert low.precision == "bf16"

@@ -38,7 +38,7 @@ def test_a_path_is_a_checkpoint(small_model: Model, tmp_path: Path) -> None:
 def test_demo_is_the_shipped_checkpoint(small_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "demo.safetensors"
     monkeypatch.setattr(registry, "demo_path", lambda: path)
-    with pytest.raises(InputError, match="demo"):
+    with pytest.raises(InputError, match="not in this installation"):
         load_model("demo")
     save_checkpoint(path, small_model)
     assert load_model("demo").name == "demo"
