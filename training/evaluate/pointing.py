@@ -57,9 +57,16 @@ class Lesion:
         """
         if mask.shape != geometry.shape:
             raise ValueError(f"mask has shape {mask.shape}, its geometry {geometry.shape}")
-        voxels = geometry.to_world(np.argwhere(mask))
-        if not len(voxels):
+        return cls.from_voxels(np.argwhere(mask), geometry, centre_mm)
+
+    @classmethod
+    def from_voxels(
+        cls, indices: npt.NDArray[np.integer], geometry: Geometry, centre_mm: npt.ArrayLike | None = None
+    ) -> Lesion:
+        """Return the lesion of the voxels at ``indices`` [V, 3] of ``geometry``; else as :meth:`from_mask`."""
+        if not len(indices):
             raise ValueError("the mask of a lesion is empty")
+        voxels = geometry.to_world(indices)
         centre = voxels.mean(axis=0) if centre_mm is None else np.asarray(centre_mm, dtype=np.float64)
         return cls(centre, voxels, np.asarray(geometry.spacing_mm) / 2, geometry.direction)
 

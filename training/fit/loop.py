@@ -283,8 +283,8 @@ def _provenance(run: _Run, place: Place) -> dict[str, Any]:
         "best_epoch": place.best_epoch,
         "training_loss": [round(r.training_loss, 6) for r in place.history],
         "validation_loss": [r.validation_loss and round(r.validation_loss, 6) for r in place.history],
-        "seconds": round(sum(r.seconds for r in place.history), 1),
-        "cpu_seconds": round(sum(r.cpu_seconds for r in place.history), 1),
+        "seconds": round(sum(r.seconds for r in place.history), 3),
+        "cpu_seconds": round(sum(r.cpu_seconds for r in place.history), 3),
         "threads": torch.get_num_threads(),
     }
 

@@ -1,0 +1,140 @@
+"""Phantoms as training cases: made once by several processes, kept in one array on disk, mapped from there."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from training.cohort.phantom import PLANTABLE, PhantomGrid, make_phantom
+from training.fit.cases import ArrayCases
+from training.io.atomic import atomic_path
+from training.issues import Cancelled
+from training.preprocess import InputSpec, prepare
+
+VOLUMES_FILE, TARGETS_FILE, SEEDS_FILE = "volumes.npy", "targets.npy", "seeds.json"
+
+Progress = Callable[[int, int, str], None]
+Stop = Callable[[], bool]
+T = TypeVar("T")
+
+
+def grid_of(spec: InputSpec) -> PhantomGrid:
+    """Return the phantom grid on which ``spec`` needs no resampling."""
+    return PhantomGrid(spec.shape, spec.spacing_mm)
+
+
+def phantom_case(seed: int, spec: InputSpec) -> tuple[npt.NDArray[np.int16], list[int]]:
+    """Return the model input (int16 HU on the grid of ``spec``) and the targets, in the order of ``PLANTABLE``."""
+    phantom = make_phantom(seed, grid_of(spec))
+    return prepare(phantom.volume, spec).hu, [phantom.labels[name] for name in PLANTABLE]
+
+
+def phantom_cases(
+    folder: Path,
+    seeds: Sequence[int],
+    spec: InputSpec,
+    processes: int = 1,
+    progress: Progress | None = None,
+    cancelled: Stop | None = None,
+) -> ArrayCases:
+    """Return phantoms of ``seeds``; taken from ``folder`` if they are there already, else made and left there.
+
+    Raises
+    ------
+    Cancelled
+        If ``cancelled`` said so; nothing is left behind.
+    """
+    content = {"seeds": list(seeds), "spec": spec.to_dict(), "labels": list(PLANTABLE)}
+    if not _holds(folder, content):
+        with atomic_path(folder) as partial_folder:
+            partial_folder.mkdir()
+            _make(partial_folder, seeds, spec, processes, progress, cancelled)
+            (partial_folder / SEEDS_FILE).write_text(json.dumps(content), encoding="utf-8")
+    volumes = np.load(folder / VOLUMES_FILE, mmap_mode="r", allow_pickle=False)
+    ids = tuple(f"phantom-{seed}" for seed in seeds)
+    return ArrayCases(volumes, np.load(folder / TARGETS_FILE, allow_pickle=False), PLANTABLE, ids)
+
+
+def _holds(folder: Path, content: Mapping[str, object]) -> bool:
+    marker = folder / SEEDS_FILE
+    return marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == json.loads(json.dumps(content))
+
+
+def _make(
+    folder: Path,
+    seeds: Sequence[int],
+    spec: InputSpec,
+    processes: int,
+    progress: Progress | None,
+    cancelled: Stop | None,
+) -> None:
+    shape = (len(seeds), *spec.shape)
+    volumes = np.lib.format.open_memmap(folder / VOLUMES_FILE, mode="w+", dtype=np.int16, shape=shape)
+    targets = np.zeros((len(seeds), len(PLANTABLE)), dtype=np.float32)
+    for row, case in enumerate(in_processes(partial(phantom_case, spec=spec), seeds, processes, cancelled)):
+        volumes[row], targets[row] = case
+        if progress is not None:
+            progress(row + 1, len(seeds), "making phantoms")
+    volumes.flush()
+    np.save(folder / TARGETS_FILE, targets)
+
+
+def in_processes(
+    work: Callable[[int], T], seeds: Sequence[int], processes: int, cancelled: Stop | None = None
+) -> Iterator[T]:
+    """Yield ``work(seed)`` for every seed, in order, worked out by ``processes`` processes of one thread each.
+
+    With one process the work is done in this one. ``work`` and what it returns must be picklable otherwise. Only a few
+    results wait to be taken at any time.
+
+    Raises
+    ------
+    Cancelled
+        If ``cancelled`` said so before a result was due.
+    """
+    if processes == 1:
+        results: Iterator[T] = map(work, seeds)
+        yield from _until(results, cancelled)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _one_thread) as pool:
+        try:
+            yield from _until(_few_ahead(pool, work, seeds, 4 * processes), cancelled)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _few_ahead(pool: ProcessPoolExecutor, work: Callable[[int], T], seeds: Sequence[int], ahead: int) -> Iterator[T]:
+    waiting: deque[Future[T]] = deque()
+    for seed in seeds:
+        waiting.append(pool.submit(work, seed))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _until(results: Iterator[T], cancelled: Stop | None) -> Iterator[T]:
+    while True:
+        if cancelled is not None and cancelled():
+            raise Cancelled
+        try:
+            result = next(results)
+        except StopIteration:
+            return
+        yield result
+
+
+def _one_thread() -> None:
+    """Leave the other cores to the other processes."""
+    torch.set_num_threads(1)

@@ -1,0 +1,50 @@
+"""Named settings to start from: the paper's, a tiny one to try things with, and that of the demo model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from training.fit.config import TrainConfig, merge
+from training.issues import InputError, error
+
+_SMALL_INPUT: dict[str, Any] = {"spacing_mm": [3.4, 2.6, 2.6], "shape": [96, 128, 128]}
+
+_TINY: dict[str, Any] = {
+    "model": {"architecture": "axialnet-local", "width": 8, "cut_stage": 2, "custom_channels": [16, 8]},
+    "input": _SMALL_INPUT,
+    "optimizer": {"name": "adamw", "learning_rate": 3e-3, "momentum": 0.9, "schedule": "one-cycle", "clip_norm": 1.0},
+    "run": {"epochs": 2, "batch_size": 2, "device": "cpu"},
+}
+
+_DEMO: dict[str, Any] = {
+    "model": {"architecture": "axialnet-local", "width": 16, "cut_stage": 2},
+    "input": _SMALL_INPUT,
+    "optimizer": {
+        "name": "adamw",
+        "learning_rate": 4e-3,
+        "momentum": 0.9,
+        "weight_decay": 0.02,
+        "schedule": "one-cycle",
+        "clip_norm": 1.0,
+    },
+    "loss": {"positive_weight_limit": 3.0},
+    "augment": {"shift_px": [3, 4, 4], "hu_shift": 10.0},
+    "run": {"epochs": 10, "patience": 0, "batch_size": 4, "device": "cpu", "threads": 2},
+}
+
+_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "tiny": _TINY, "demo": _DEMO}
+PRESETS = tuple(_PRESETS)
+"""Names of the presets."""
+
+
+def preset(name: str) -> TrainConfig:
+    """Return the settings called ``name``: ``paper`` (the defaults), ``tiny`` or ``demo``.
+
+    Raises
+    ------
+    InputError
+        If there is no such preset.
+    """
+    if name not in _PRESETS:
+        raise InputError(error("no-preset", f"there is no preset {name!r}.", f"Known: {', '.join(PRESETS)}."))
+    return merge(TrainConfig(), _PRESETS[name])
