@@ -68,4 +68,12 @@ class SeriesChoiceNeeded(InputError):  # noqa: N818 - a question to the user
     def __init__(self, series: tuple[SeriesInfo, ...]) -> None:
         self.series = series
         found = f"there are {len(series)} series here, and only one can be read at a time"
-        super().__init__(error("several-series", found, "Choose one by its number (--series N, or in the chooser)."))
+        choices = "".join(f"\n  --series {_line(info)}" for info in series)
+        way_out = f"Choose one by its number (--series N, or in the chooser):{choices}"
+        super().__init__(error("several-series", found, way_out))
+
+
+def _line(info: SeriesInfo) -> str:
+    spacing = " x ".join(f"{s:.3g}" for s in info.spacing_mm) + " mm" if info.spacing_mm else "spacing unknown"
+    state = "" if info.loadable else " (cannot be read)"
+    return f"{info.number}  {info.description}, {info.n_slices} slices, {spacing}{state}"

@@ -92,11 +92,10 @@ def same_pixels(a: Frame, b: Frame) -> bool:
 
 
 def _hu(frame: Frame) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
-    for _, stored in stored_pixels(frame.header, (frame.index,)):
-        hu = np.empty(stored.shape, np.int16)
-        to_hu(stored, frame, hu, Tally())
-        return hu
-    raise InputError(error("no-pixels", "its pixel data are missing", "Export it again.", frame.file_name))
+    ((_, stored),) = stored_pixels(frame.header, (frame.index,))
+    hu = np.empty(stored.shape, np.int16)
+    to_hu(stored, frame, hu, Tally())
+    return hu
 
 
 def _candidate(number: int, group: Group) -> Candidate:

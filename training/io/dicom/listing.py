@@ -47,7 +47,7 @@ def _thumbnail(candidate: Candidate) -> npt.NDArray[np.uint8] | None:
     frame = stack.frames[k]
     one = replace(stack, frames=(frame,), z_mm=stack.z_mm[k : k + 1], shift_mm=np.zeros((1, 2)))
     try:
-        stored = next(pixels for _, pixels in stored_pixels(frame.header, (frame.index,)))
+        ((_, stored),) = stored_pixels(frame.header, (frame.index,))
     except InputError:
         return None
     hu, view, _ = canonical_target(

@@ -63,17 +63,18 @@ def stored_pixels(header: Header, wanted: Sequence[int]) -> Iterator[tuple[int, 
     InputError
         If the pixels are truncated or cannot be decoded; the issue names the file.
     """
-    name = header.file.name
-    missing = decoder_issue(header.pixels.transfer_syntax, name)
-    if missing is not None:
-        raise InputError(missing)
+    found = 0
+    _check_layout(header)
     try:
-        yield from _decoded(header, frozenset(wanted))
-    except UNREADABLE as failure:
-        layout = header.pixels
-        fact = f"its pixel data cannot be decoded ({_first_line(failure)})"
-        code = "pixels-unreadable" if is_compressed(layout.transfer_syntax) else "truncated-pixels"
-        raise InputError(error(code, fact, _EXPORT, name)) from failure
+        for index, pixels in _decoded(header, frozenset(wanted)):
+            found += 1
+            yield index, pixels
+        if found < len(set(wanted)):
+            raise EOFError("there are fewer frames than announced")
+    except BaseException as failure:  # the RLE decoder panics on damaged data, which is no Exception
+        if not isinstance(failure, UNREADABLE) and type(failure).__name__ != "PanicException":
+            raise
+        raise InputError(_undecodable(header, failure)) from failure
 
 
 def to_hu(stored: StoredPixels, frame: Frame, out: HuArray, tally: Tally) -> None:
@@ -109,12 +110,13 @@ def decode_hu(dataset: Dataset, index: int = 0) -> HuArray:
     source = _InMemory(dataset)
     with quiet():
         frames = contents_of(source, dataset).frames
-        frame = frames[index] if index < len(frames) else frames[0]
-        for _, stored in stored_pixels(frame.header, (index,)):
-            hu = np.empty(stored.shape, np.int16)
-            to_hu(stored, frame, hu, Tally())
-            return hu
-    raise InputError(error("no-such-frame", f"it has no frame {index + 1}", "", source.name))
+        if index >= len(frames):
+            raise InputError(error("no-such-frame", f"it has no frame {index + 1}", "Choose another.", source.name))
+        frame = frames[index]
+        ((_, stored),) = stored_pixels(frame.header, (index,))
+    hu = np.empty(stored.shape, np.int16)
+    to_hu(stored, frame, hu, Tally())
+    return hu
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,23 @@ def _decoded(header: Header, wanted: frozenset[int]) -> Iterator[tuple[int, Stor
         for k, (pixels, _) in zip(indices or range(layout.n_frames), frames, strict=False):
             if k in wanted:
                 yield k, pixels
+
+
+def _check_layout(header: Header) -> None:
+    layout, name = header.pixels, header.file.name
+    missing = decoder_issue(layout.transfer_syntax, name)
+    if missing is not None:
+        raise InputError(missing)
+    if not layout.present or min(layout.rows, layout.columns) < 1:
+        raise InputError(error("no-pixels", "it has no pixel data that could be decoded", _EXPORT, name))
+
+
+def _undecodable(header: Header, failure: BaseException) -> Issue:
+    """Return the error for pixels that cannot be decoded, without the text of ``failure``: it may quote the file."""
+    compressed = is_compressed(header.pixels.transfer_syntax)
+    code = "pixels-unreadable" if compressed else "truncated-pixels"
+    fact = f"its pixel data are damaged and cannot be decoded ({type(failure).__name__})"
+    return error(code, fact, _EXPORT, header.file.name)
 
 
 def _pixel_stream(header: Header) -> BinaryIO:
@@ -236,7 +255,3 @@ def _fill_stated(stored: StoredPixels, frame: Frame, highest: float, out: HuArra
     elif where.any():
         tally.odd_padding[highest] = frame.file_name
 
-
-def _first_line(failure: BaseException) -> str:
-    """Return the type of ``failure``; its text may quote the file."""
-    return type(failure).__name__
