@@ -99,7 +99,7 @@ def make_phantom(
     labels = {name: int(name in present) for name in label_names()}
     provenance = Provenance("phantom", None, SOFTWARE, (), pixels_sha256(hu))
     volume = Volume(hu, grid.geometry, (), provenance, f"phantom-{seed:06d}")
-    report = write_report(sentences, present, stream(seed, "report"))
+    report = write_report(sentences, present, stream(seed, "report"), anatomy.person.blood_hu > 100)
     return Phantom(seed, volume, organs, tuple(found), labels, report)
 
 

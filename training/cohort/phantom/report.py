@@ -1,4 +1,8 @@
-"""A radiology report that says what a phantom holds, and what it does not."""
+"""A radiology report that says what a phantom holds, and what it does not.
+
+A labeler of reports finds every planted label in it. It may add what follows from the words: an opacity from ground
+glass, coronary artery disease from a coronary stent.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +25,19 @@ NORMAL: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 )
 """For labels that are all absent: sentences that say so."""
 
+WITH_CONTRAST = ("CT of the chest with intravenous contrast.", "Contrast enhanced chest CT.")
+WITHOUT_CONTRAST = ("CT of the chest without intravenous contrast.", "Noncontrast chest CT.")
 CLOSING = ("The visualized upper abdomen is unremarkable.", "Visualized osseous structures are unremarkable.", "")
 
 
-def write_report(sentences: Sequence[str], present: Collection[str], rng: np.random.Generator) -> str:
+def write_report(
+    sentences: Sequence[str], present: Collection[str], rng: np.random.Generator, contrast: bool = False
+) -> str:
     """Return a report: technique, the planted ``sentences`` among some normal ones, and an impression.
 
     ``present`` are the labels that are planted; nothing is denied that is present.
     """
-    technique = ("CT of the chest without intravenous contrast.", "Noncontrast chest CT.")
+    technique = (WITH_CONTRAST if contrast else WITHOUT_CONTRAST)[int(rng.integers(2))]
     normal = [
         texts[int(rng.integers(len(texts)))]
         for labels, texts in NORMAL
@@ -40,4 +48,4 @@ def write_report(sentences: Sequence[str], present: Collection[str], rng: np.ran
     closing = CLOSING[int(rng.integers(len(CLOSING)))]
     impression = " ".join(sentences[:3]) if sentences else "No acute abnormality of the chest."
     findings = " ".join(text for text in (*body, closing) if text)
-    return f"TECHNIQUE: {technique[int(rng.integers(2))]}\nFINDINGS: {findings}\nIMPRESSION: {impression}"
+    return f"TECHNIQUE: {technique}\nFINDINGS: {findings}\nIMPRESSION: {impression}"

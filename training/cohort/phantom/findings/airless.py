@@ -69,7 +69,9 @@ def _band(plan: Plan) -> Sequence[Planned]:
 
     lobe = plan.lobe(centre)
     text = plan.pick(
-        f"A linear band crosses the {lobe}.", f"Bandlike, linear focus in the {lobe}.", f"Linear bands in the {lobe}."
+        f"A bandlike, linear focus crosses the {lobe}.",
+        f"Bandlike, linear focus in the {lobe}.",
+        f"There is a bandlike, linear focus in the {lobe}.",
     )
     return [Planned(("bandlike or linear",), side, text, paint, 50, centre, length)]
 

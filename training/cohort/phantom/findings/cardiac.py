@@ -84,7 +84,7 @@ def _stent(plan: Plan) -> Sequence[Planned]:
     text = plan.pick(
         f"Stent in the {name} coronary artery.",
         f"A coronary artery stent is seen in the {name} coronary artery.",
-        f"Status post stent of the {name} coronary artery.",
+        f"Patent stent of the {name} coronary artery.",
     )
     middle = line[min(start + 7, len(line) - 1)]
     return [Planned(("heart stent",), None, text, lambda slab: metal(slab, tubes, 2200.0), 72, middle, 28.0)]

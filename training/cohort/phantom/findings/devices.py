@@ -86,10 +86,8 @@ def _sternotomy(plan: Plan) -> Sequence[Planned]:
         loops.append(Tubes.path(ring, 0.75))
         loops.append(Tubes.path([ring[0], ring[0] + np.array([3.0, -1.5, 4.0])], 1.2))
     wires = Tubes.joined(*loops)
-    text = plan.pick(
-        "Median sternotomy wires.", "Status post median sternotomy.", "Intact median sternotomy wires are noted."
-    )
-    return [Planned(("sternotomy",), None, text, lambda slab: metal(slab, wires, 3000.0, 0.05), 82)]
+    text = plan.pick("Median sternotomy wires.", "Median sternotomy.", "Intact median sternotomy wires are noted.")
+    return [Planned(("sternotomy",), None, text, lambda slab: metal(slab, wires, 4500.0, 0.05), 82)]
 
 
 def _chest_tube(plan: Plan) -> Sequence[Planned]:
