@@ -58,7 +58,7 @@ class FolderCases:
             hu = prepare(read_ct(self.paths[case]), self.spec).hu
             with atomic_path(kept) as partial:
                 np.save(partial, hu)
-        return np.asarray(np.load(kept, mmap_mode="r"))
+        return np.asarray(np.load(kept, mmap_mode="r", allow_pickle=False))
 
     def _key(self, case: int) -> str:
         about = json.dumps([self.paths[case].resolve().as_posix(), self.spec.to_dict()])
