@@ -44,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hu = np.full((16, 24, 24), -1000, np.int16)
     hu[:, 4:-4, 3:-3] = 40
     hu[:, 8:-8, 6:10] = hu[:, 8:-8, -10:-6] = -850
+    hu[:, :2] = -2048  # padding, which is warned of with the name of the file
     write_nifti(made / "Doe_Jane.nii.gz", hu, Geometry.canonical(hu.shape, (20.0, 15.0, 15.0), (-170.0, -170.0, 300.0)))
     spec = InputSpec(spacing_mm=(20.0, 5.0, 5.0), shape=(12, 64, 64))
     save_checkpoint(made / "tiny.safetensors", build_model("axialnet-local", LABELS, spec, width=4))
@@ -101,6 +102,7 @@ def test_names_stay_out_unless_asked_for(folder: Path, tmp_path: Path) -> None:
     """Also not in any byte of the store."""
     result = run_explain(folder, tmp_path / "hidden", "--json", "--maps", "mass")
     assert "Doe" not in result.stdout + result.stderr
+    assert [issue["code"] for issue in json.loads(result.stdout)["issues"]] == ["padding"]
     files = [item for item in (tmp_path / "hidden").rglob("*") if item.is_file()]
     assert len(files) > 5
     for item in files:

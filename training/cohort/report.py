@@ -12,6 +12,7 @@ import numpy as np
 
 from training.explain.result import Explanation
 from training.io.atomic import atomic_path
+from training.io.privacy import exported
 
 REPORT_NAME = "report.json"
 SCHEMA = "hirescam-report"
@@ -50,7 +51,7 @@ def build_report(
         "seconds": {name: float(times.get(name, 0.0)) for name in dict.fromkeys((*STAGES, *times))},
         "peak_rss_bytes": case.peak_rss_bytes,
         "labels": _labels(case),
-        "issues": [issue.to_dict() for issue in case.issues],
+        "issues": exported(case.issues),
         "provenance": dict(case.provenance),
     }
 

@@ -22,6 +22,7 @@ from training import __version__
 from training.explain.result import Explanation, ModelInfo
 from training.geometry import CellLayout, Geometry, ReceptiveField
 from training.io.atomic import atomic_path
+from training.io.privacy import exported
 from training.issues import InputError, Issue, Severity, error
 
 CASE_FOLDER = "case.zarr"
@@ -112,7 +113,7 @@ def _describe(case: Explanation) -> dict[str, Any]:
         "precision": case.precision,
         "seconds": dict(case.seconds),
         "peak_rss_bytes": case.peak_rss_bytes,
-        "issues": [issue.to_dict() for issue in case.issues],
+        "issues": exported(case.issues),
         "provenance": dict(case.provenance),
     }
 

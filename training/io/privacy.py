@@ -7,6 +7,7 @@ import hmac
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from training.issues import InputError, Issue, error
@@ -57,6 +58,11 @@ def original_name(path: Path) -> str:
     """Return how ``path`` names the CT: its base name, for a file without the extension (.nii.gz counts as one)."""
     name = path.absolute().name
     return name if path.is_dir() else name.removesuffix(".gz").rpartition(".")[0] or name
+
+
+def exported(issues: Iterable[Issue]) -> list[dict[str, object]]:
+    """Return issues as plain JSON types for files that leave this computer: without the names of input files."""
+    return [issue.to_dict() | {"file": None} for issue in issues]
 
 
 def _salt() -> bytes:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from training.cli import create_app
 from training.cohort.dataset import LABELS_FILE
+from training.fit import TrainConfig
 from training.geometry import Geometry
 from training.io.write import write_nifti
 from training.models import load_model
@@ -59,3 +60,18 @@ def test_train_says_what_is_wrong(cohort: Path, tmp_path: Path) -> None:
     assert unknown.exit_code == 1
     assert "colour" in json.loads(unknown.stdout)["issues"][0]["message"]
     assert not (tmp_path / "run").exists()
+
+
+def test_the_demo_preset_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def made(output: Path, seed: int, config: TrainConfig, **options: object) -> Path:
+        asked.append((output, seed, config.run.epochs, options["resume"]))
+        return output / "demo.safetensors"
+
+    monkeypatch.setattr("training.evaluate.demo.train_demo", made)
+    words = ["train", "--preset", "demo", "--output", str(tmp_path / "run"), "--seed", "7", "--epochs", "3", "--json"]
+    result = CliRunner().invoke(create_app(), words)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"model": "demo.safetensors"}
+    assert asked == [(tmp_path / "run", 7, 3, False)]

@@ -18,7 +18,7 @@ from training.issues import InputError, warning
 @pytest.fixture(scope="module")
 def case(explanation_factory: Callable[..., Explanation]) -> Explanation:
     made = explanation_factory(n_labels=5, n_groups=4, cells=(3, 2))
-    return replace(made, issues=(warning("padding", "1 % is padding", file="a.nii"),), provenance={"source": "nifti"})
+    return replace(made, issues=(warning("padding", "1 % is padding"),), provenance={"source": "nifti"})
 
 
 def test_case_reads_back_equal(case: Explanation, tmp_path: Path) -> None:
@@ -34,6 +34,13 @@ def test_case_reads_back_equal(case: Explanation, tmp_path: Path) -> None:
     assert again.gradient_maps is None
     np.testing.assert_array_equal(again.maps("gradcam"), case.maps("gradcam"))
     np.testing.assert_array_equal(again.residual, case.residual)
+
+
+def test_names_of_input_files_are_not_stored(case: Explanation, tmp_path: Path) -> None:
+    named = replace(case, issues=(warning("padding", "1 % is padding", file="Doe_Jane.nii"),))
+    write_case(tmp_path / "c", named)
+    assert "Doe" not in (tmp_path / "c" / "zarr.json").read_text()
+    assert read_case(tmp_path / "c").issues == (warning("padding", "1 % is padding"),)
 
 
 def test_gradient_maps_are_kept(case: Explanation, tmp_path: Path) -> None:
