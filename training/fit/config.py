@@ -60,6 +60,7 @@ class OptimizerSettings:
     name: Literal["sgd", "adamw"] = _doc("sgd", "sgd (paper) or adamw")
     learning_rate: float = _doc(1e-3, "step size; the peak of the schedule", 0.0)
     head_factor: float = _doc(1.0, "the last layer's step size as a multiple of learning_rate", 0.0)
+    conditioned_head: bool = _doc(False, "train the last layer in centred coordinates; it is saved as the plain layer")
     momentum: float = _doc(0.99, "momentum of sgd; first beta of adamw", 0.0, 0.9999)
     weight_decay: float = _doc(1e-7, "pull of the weights to zero (decoupled for adamw)", 0.0)
     schedule: Literal["constant", "one-cycle"] = _doc(

@@ -26,7 +26,6 @@ from training.fit.losses import balanced_weights, classification_loss
 from training.fit.network import CaseBatch, input_spec, make_network, network_input, write_checkpoint
 from training.fit.state import EpochRecord, Place, load_state, save_state
 from training.issues import Cancelled, InputError, error
-from training.models import AxialNet
 
 STATE_FILE = "last-state.safetensors"
 LAST_FILE = "last.safetensors"
@@ -53,7 +52,7 @@ class _Run:
 
     config: TrainConfig
     fabric: Fabric
-    network: AxialNet
+    batch: CaseBatch
     model: nn.Module
     optimizer: torch.optim.Optimizer
     training: Cases
@@ -118,7 +117,7 @@ def train(
     """
     with _threads(config.run.threads):
         run = _prepare(config, cases, output, validation, progress, cancelled)
-        place = load_state(output / STATE_FILE, run.network, run.optimizer, run.recipe) if resume else Place()
+        place = load_state(output / STATE_FILE, run.batch, run.optimizer, run.recipe) if resume else Place()
         while place.epochs_done < config.run.epochs and not _out_of_patience(place, config.run.patience):
             place = _epoch(run, place)
             _store(run, place)
@@ -137,23 +136,22 @@ def _prepare(
     if validation is None:
         training, held = split(cases, config.run.validation_share, config.run.seed)
     fabric = Fabric(accelerator=config.run.device, devices=1, precision=_PRECISIONS[config.run.precision])
-    network = make_network(config, len(cases.labels))
-    model, optimizer = fabric.setup(CaseBatch(network), make_optimizer(network, config.optimizer))
+    batch = CaseBatch(make_network(config, len(cases.labels)), config.optimizer.conditioned_head)
+    model, optimizer = fabric.setup(batch, make_optimizer(batch, config.optimizer))
     weights = balanced_weights(torch.from_numpy(training.targets), config.loss.positive_weight_limit)
     report, stop = progress or _no_progress, cancelled or (lambda: False)
     weights = fabric.to_device(weights)
-    return _Run(config, fabric, network, model, optimizer, training, held, weights, output, report, stop)
+    return _Run(config, fabric, batch, model, optimizer, training, held, weights, output, report, stop)
 
 
 def _no_progress(_done: int, _total: int, _stage: str) -> None:
     """Report nothing."""
 
 
-def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
+def make_optimizer(batch: CaseBatch, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """Return the optimizer over two groups: the last layer (step size times ``head_factor``) and everything else."""
-    head = [p for name, p in network.named_parameters() if name.startswith("head.")]
-    body = [p for name, p in network.named_parameters() if not name.startswith("head.")]
-    groups = [{"params": body, "factor": 1.0}, {"params": head, "factor": settings.head_factor}]
+    head = {"params": batch.head_parameters(), "factor": settings.head_factor}
+    groups = [{"params": batch.body_parameters(), "factor": 1.0}, head]
     if settings.name == "adamw":
         betas = (settings.momentum, 0.999)
         return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, weight_decay=settings.weight_decay)
@@ -268,9 +266,10 @@ def _store(run: _Run, place: Place) -> None:
     """Write checkpoints, then the state: what the state says is done is on disk."""
     run.output.mkdir(parents=True, exist_ok=True)
     kinds = [LAST_FILE, BEST_FILE] if place.best_epoch == place.epochs_done - 1 else [LAST_FILE]
+    network = run.batch.finished()
     for name in kinds:
-        write_checkpoint(run.output / name, run.network, run.config, run.training.labels, _provenance(run, place))
-    save_state(run.output / STATE_FILE, run.network, run.optimizer, place, run.recipe)
+        write_checkpoint(run.output / name, network, run.config, run.training.labels, _provenance(run, place))
+    save_state(run.output / STATE_FILE, run.batch, run.optimizer, place, run.recipe)
 
 
 def _provenance(run: _Run, place: Place) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from training.fit.conditioned import ConditionedHead
 from training.fit.config import TrainConfig
 from training.geometry import Geometry
 from training.issues import InputError, error
@@ -28,17 +30,40 @@ class CaseBatch(nn.Module):
     ----------
     network
         Sees the slice groups of one CT as its batch.
+    conditioned
+        Train the last layer as a :class:`ConditionedHead` in place of the network's own.
     """
 
-    def __init__(self, network: AxialNet) -> None:
+    def __init__(self, network: AxialNet, conditioned: bool = False) -> None:
         super().__init__()
         self.network = network
+        self.conditioned = ConditionedHead(network.z_shape, network.config.n_labels) if conditioned else None
 
     def forward(self, groups: Tensor, n_cases: int) -> Tensor:
         """Return scores [B, M] of B CTs whose slice groups follow each other in groups [B * H, group, row, column]."""
         z = self.network.features(groups)
+        if self.conditioned is not None:
+            return self.conditioned(z.float().reshape(n_cases, -1, *z.shape[1:]).mean(dim=1))  # type: ignore[no-any-return]
         scores = self.network.head.slice_scores(z)
         return scores.reshape(n_cases, -1, scores.shape[1]).mean(dim=1)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the last layer that is trained."""
+        return list((self.network.head if self.conditioned is None else self.conditioned).parameters())
+
+    def body_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of trunk and custom convolutions."""
+        return [*self.network.trunk.parameters(), *self.network.custom.parameters()]
+
+    @torch.no_grad()
+    def finished(self) -> AxialNet:
+        """Return a copy of the network as it stands, in evaluation mode, with its one fully connected layer."""
+        network = copy.deepcopy(self.network).eval()
+        if self.conditioned is not None:
+            weights, bias = self.conditioned.folded()
+            network.head.weights.copy_(weights)
+            network.head.bias.copy_(bias)
+        return network
 
 
 def input_spec(config: TrainConfig) -> InputSpec:

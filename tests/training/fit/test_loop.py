@@ -85,9 +85,9 @@ def test_same_seed_same_weights_and_another_seed_others(cases: ArrayCases, tmp_p
     assert not _equal(first, _weights(train(other, cases, tmp_path / "c").last))
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_resumed_equals_uninterrupted(cases: ArrayCases, tmp_path: Path, optimizer: str) -> None:
-    config = merge(CONFIG, {"optimizer": {"name": optimizer}})
+@pytest.mark.parametrize(("optimizer", "conditioned"), [("adamw", False), ("adamw", True), ("sgd", False)])
+def test_resumed_equals_uninterrupted(cases: ArrayCases, tmp_path: Path, optimizer: str, conditioned: bool) -> None:
+    config = merge(CONFIG, {"optimizer": {"name": optimizer, "conditioned_head": conditioned}})
     whole = train(config, cases, tmp_path / "whole")
     stop_at = 9  # in the third epoch
     asked = iter(range(1000))
@@ -107,7 +107,7 @@ def test_the_state_is_one_file_without_pickle_and_names_no_path(cases: ArrayCase
         header = file.metadata()
         names = list(file.keys())
     assert json.loads(header["place"])["epochs_done"] == 1
-    assert "optimizer.exp_avg.head.fc.weight" in names
+    assert "optimizer.exp_avg.network.head.fc.weight" in names
     assert str(tmp_path) not in str(header)
 
 
