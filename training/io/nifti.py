@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,21 @@ _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units & 7: unknown,
 _KINDS: dict[int, Any] = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}  # by size, bytes
 
 
+SOFTWARE = f"nibabel {nibabel.__version__}"
+"""For the provenance of what is read here."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredNifti:
+    """A NIfTI file as it is stored: ``values * slope + intercept`` at ``affine`` (index along the axes to LPS mm)."""
+
+    values: npt.NDArray[Any]
+    affine: FloatArray
+    slope: float
+    intercept: float
+    issues: tuple[Issue, ...]
+
+
 def read_nifti(path: Path) -> Volume:
     """Read the CT in ``path``.
 
@@ -35,12 +51,25 @@ def read_nifti(path: Path) -> Volume:
     InputError
         Truncated or damaged; more than one volume; no or contradictory geometry; bad slope; not HU.
     """
+    stored = read_stored(path)
+    return assemble(
+        stored.values, stored.affine, path, "nifti", SOFTWARE, stored.slope, stored.intercept, stored.issues
+    )
+
+
+def read_stored(path: Path) -> StoredNifti:
+    """Read values, scaling and place as the file gives them, without asking whether that makes a CT.
+
+    Raises
+    ------
+    InputError
+        Truncated or damaged; no or contradictory geometry; bad slope.
+    """
     data = _content(path)
     header = _header(data, path)
     slope, intercept, issues = _scaling(header, path)
     affine = LPS_FROM_RAS @ _ras_affine(header, path)
-    values = _values(data, header, path)
-    return assemble(values, affine, path, "nifti", f"nibabel {nibabel.__version__}", slope, intercept, issues)
+    return StoredNifti(_values(data, header, path), affine, slope, intercept, issues)
 
 
 def _content(path: Path) -> bytes:
