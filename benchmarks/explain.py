@@ -19,10 +19,10 @@ Peers keep what every layer gave for a backward pass, which for 135 slice groups
 run on ``--peer-groups`` slice groups, as does ours for the ratio; and once more with the layers before Z frozen
 (``requires_grad=False``), the most favourable way to use them, which needs a user who knows that it helps.
 
-Each measurement has a process of its own. Peers are warmed up on one slice group first, ours is not; pytorch-grad-cam's
-public call also enlarges its maps to the input. Weights are random: speed does not depend on them. Wall times mean
-something on an idle machine only; ratios are given by CPU time too (all of ours against one pass of theirs), which other
-work on the machine changes little. Prints JSON.
+Each measurement has a process of its own. Peers are warmed up on one slice group first, ours is not; the public call of
+pytorch-grad-cam also enlarges its maps to the input. Weights are random: speed does not depend on them. Wall times mean
+something on an idle machine only; ratios are given by CPU time too (all of ours against one pass of theirs), which
+other work on the machine changes less. Prints JSON.
 """
 
 from __future__ import annotations
