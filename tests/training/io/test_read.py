@@ -358,6 +358,9 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
     plain_nifti(tmp_path / "folder" / "a.nii")
     with pytest.raises(InputError, match=r"folder holds no DICOM, but 1 file"):
         read_ct(tmp_path / "folder")
+    (tmp_path / "result" / "case.zarr").mkdir(parents=True)
+    with pytest.raises(InputError, match="Open it with `hirescam view`"):
+        read_ct(tmp_path / "result")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(tmp_path / "folder" / "a.nii", "a.nii")
     with pytest.raises(InputError, match="Unpack it"):
