@@ -75,7 +75,7 @@ def picture_of(volume: Volume) -> Picture:
     from training.resample import resample_oblique
 
     grid = canonical_grid(volume.geometry)
-    clip = (int(volume.hu.min()), int(volume.hu.max()))
+    clip = (min(AIR_HU, int(volume.hu.min())), int(volume.hu.max()))
     hu = resample_oblique(volume.hu, volume.geometry, grid, AIR_HU, clip)
     return Picture(hu, grid, volume.inverted_display)
 

@@ -148,9 +148,9 @@ def load_work(paths: Sequence[Path], series: int | None = None, repair: bool = F
 def warm_up() -> None:
     """Load on this thread what napari would load when it draws its first image: about a second for the window."""
     import scipy.ndimage  # noqa: F401 - thumbnails
-    from napari.utils.transforms import ScaleTranslate
+    from napari.utils.transforms import Affine
 
-    ScaleTranslate(scale=(1.0,), units=("mm",))
+    Affine(ndim=3, units=("mm", "mm", "mm"))
 
 
 def load_case(paths: Sequence[Path], series: int | None = None, repair: bool = False) -> Case:
