@@ -79,6 +79,11 @@ class Volume:
 
 def pixels_sha256(hu: npt.NDArray[np.int16]) -> str:
     """Return the SHA-256 of the shape, dtype and bytes of ``hu`` (C order)."""
-    digest = hashlib.sha256(f"{hu.shape}{hu.dtype.str}".encode())
+    digest = pixels_digest(hu)
     digest.update(np.ascontiguousarray(hu).data)
     return digest.hexdigest()
+
+
+def pixels_digest(hu: npt.NDArray[np.int16]) -> hashlib._Hash:
+    """Return the digest of :func:`pixels_sha256` before any voxel: for who feeds it the slices of ``hu`` one by one."""
+    return hashlib.sha256(f"{hu.shape}{hu.dtype.str}".encode())

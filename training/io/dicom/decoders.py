@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - its usual name
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
@@ -87,6 +86,8 @@ def decode_jpeg(encoded: bytes, layout: PixelLayout) -> StoredPixels:
     RuntimeError
         If it cannot be decoded.
     """
+    import SimpleITK as sitk  # noqa: N813 - its usual name; loaded when needed, which is rare
+
     with tempfile.TemporaryDirectory(prefix="hirescam-") as folder:
         path = Path(folder) / "frame.dcm"
         _bare_dataset(encoded, layout).save_as(path, enforce_file_format=True)

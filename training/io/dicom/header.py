@@ -21,6 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 from training.io.dicom.elements import Elements, tag_of
 from training.io.dicom.multiframe import frames_of_groups
 from training.io.dicom.plane import TRAITS, frame_of
+from training.io.dicom.quick import Parsed, quick_header
 from training.io.dicom.records import Frame, Header, PixelLayout, Source
 
 UNREADABLE = (
@@ -57,6 +58,8 @@ _KEYWORDS = (
 )
 _TAGS: list[BaseTag | int] = [tag_of(keyword) for keyword in dict.fromkeys(_KEYWORDS)]
 
+_WANTED = frozenset(_TAGS)
+
 _LOSSY_SYNTAXES = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55, 81, 203))
 _PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _EXPLICIT_VRS = (b"OB", b"OW", b"UN", b"OF", b"OD")
@@ -83,22 +86,34 @@ def read_header(file: Source) -> Contents:
             if forced is None:
                 return Contents(file.name, junk="not-dicom")
             stream.seek(0)
-            dataset = dcmread(stream, stop_before_pixels=True, force=forced, specific_tags=list(_TAGS))
-            return contents_of(file, dataset, stream)
+            parsed = None if forced else quick_header(stream, file.size, _WANTED)
+            if parsed is None:
+                stream.seek(0)
+                parsed = parsed_by_pydicom(
+                    dcmread(stream, stop_before_pixels=True, force=forced, specific_tags=list(_TAGS))
+                )
+            return contents_of(file, parsed, stream)
     except UNREADABLE:
         return Contents(file.name, junk="unreadable")
 
 
-def contents_of(file: Source, dataset: Dataset, stream: BinaryIO | None = None) -> Contents:
-    """Return what ``dataset`` holds; ``stream`` stands at its Pixel Data, None if they are in the dataset itself."""
-    elements = Elements(dataset)
-    header = _header(file, dataset, elements, stream)
-    if MEDIA_DIRECTORY in (header.sop_class, _meta(dataset, "MediaStorageSOPClassUID")):
+def contents_of(file: Source, parsed: Parsed, stream: BinaryIO | None = None) -> Contents:
+    """Return what a header holds; ``stream`` stands at the Pixel Data, None if they are in the dataset itself."""
+    elements = Elements(parsed.dataset)
+    header = _header(file, parsed, elements, stream)
+    if MEDIA_DIRECTORY in (header.sop_class, parsed.media_class):
         return Contents(file.name, junk="dicomdir")
     if not header.sop_class and not header.modality and not header.pixels.present:
         return Contents(file.name, junk="unreadable")
     frames = frames_of_groups(header, elements) if header.multiframe else (frame_of(header, elements),)
     return Contents(file.name, frames, header)
+
+
+def parsed_by_pydicom(dataset: Dataset) -> Parsed:
+    """Return the header of a dataset that pydicom has read, with the transfer syntax it found by looking if need be."""
+    meta = Elements(getattr(dataset, "file_meta", None) or Dataset())
+    syntax = meta.text("TransferSyntaxUID") or _guessed_syntax(dataset)
+    return Parsed(dataset, syntax, meta.text("MediaStorageSOPClassUID"))
 
 
 @contextmanager
@@ -126,17 +141,13 @@ def _sniff(head: bytes, size: int) -> bool | None:
     return True if length < min(size, 1024) else None
 
 
-def _meta(dataset: Dataset, keyword: str) -> str:
-    meta = getattr(dataset, "file_meta", None)
-    return Elements(meta).text(keyword) if meta is not None else ""
-
-
-def _header(file: Source, dataset: Dataset, elements: Elements, stream: BinaryIO | None) -> Header:
-    pixels = _layout(dataset, elements, stream)
+def _header(file: Source, parsed: Parsed, elements: Elements, stream: BinaryIO | None) -> Header:
+    dataset = parsed.dataset
+    pixels = _layout(parsed, elements, stream)
     return Header(
         file=file,
         pixels=pixels,
-        sop_class=elements.text("SOPClassUID") or _meta(dataset, "MediaStorageSOPClassUID"),
+        sop_class=elements.text("SOPClassUID") or parsed.media_class,
         modality=elements.text("Modality"),
         series_uid=elements.text("SeriesInstanceUID"),
         series_number=elements.text("SeriesNumber"),
@@ -149,10 +160,10 @@ def _header(file: Source, dataset: Dataset, elements: Elements, stream: BinaryIO
     )
 
 
-def _layout(dataset: Dataset, elements: Elements, stream: BinaryIO | None) -> PixelLayout:
-    syntax = _meta(dataset, "TransferSyntaxUID") or _guessed_syntax(dataset)
+def _layout(parsed: Parsed, elements: Elements, stream: BinaryIO | None) -> PixelLayout:
+    syntax = parsed.syntax
     if stream is None or syntax == DeflatedExplicitVRLittleEndian:
-        offset, length, present = None, None, stream is not None or "PixelData" in dataset
+        offset, length, present = None, None, stream is not None or "PixelData" in parsed.dataset
     else:
         offset, length, present = _find_pixels(stream)
     return PixelLayout(

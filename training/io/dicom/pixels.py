@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -16,7 +17,7 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from training.io.dicom.decoders import StoredPixels, decode_jpeg, decoder_issue, is_compressed, pydicom_can_decode
 from training.io.dicom.files import FolderFile
-from training.io.dicom.header import UNREADABLE, contents_of, quiet
+from training.io.dicom.header import UNREADABLE, contents_of, parsed_by_pydicom, quiet
 from training.io.dicom.records import Frame, Header, PixelLayout
 from training.io.hu import PADDING_HU
 from training.issues import InputError, Issue, error, warning
@@ -109,7 +110,7 @@ def decode_hu(dataset: Dataset, index: int = 0) -> HuArray:
     """
     source = _InMemory(dataset)
     with quiet():
-        frames = contents_of(source, dataset).frames
+        frames = contents_of(source, parsed_by_pydicom(dataset)).frames
         if index >= len(frames):
             raise InputError(error("no-such-frame", f"it has no frame {index + 1}", "Choose another.", source.name))
         frame = frames[index]
@@ -142,17 +143,31 @@ def _decoded(header: Header, wanted: frozenset[int]) -> Iterator[tuple[int, Stor
                 if k in wanted:
                     yield k, decode_jpeg(encoded, layout)
             return
-        decoder = get_decoder(layout.transfer_syntax)
-        options = _options(layout)
-        if layout.n_frames == 1:
-            encoded = stream.read() if compressed else stream.read(layout.expected_bytes)
-            yield 0, decoder.as_array(encoded, index=0, raw=True, validate=False, **options)[0]
-            return
-        indices = None if compressed else sorted(wanted)
-        frames = decoder.iter_array(stream, indices=indices, raw=True, validate=False, **options)
-        for k, (pixels, _) in zip(indices or range(layout.n_frames), frames, strict=False):
-            if k in wanted:
-                yield k, pixels
+        if compressed:
+            yield from _decompressed(stream, layout, wanted)
+        else:
+            yield from _native(stream, layout, wanted)
+
+
+def _decompressed(stream: BinaryIO, layout: PixelLayout, wanted: frozenset[int]) -> Iterator[tuple[int, StoredPixels]]:
+    decoder, options = get_decoder(layout.transfer_syntax), _options(layout, layout.n_frames)
+    if layout.n_frames == 1:
+        yield 0, decoder.as_array(stream.read(), index=0, raw=True, validate=False, **options)[0]
+        return
+    for k, (pixels, _) in enumerate(decoder.iter_array(stream, raw=True, validate=False, **options)):
+        if k in wanted:
+            yield k, pixels
+
+
+def _native(stream: BinaryIO, layout: PixelLayout, wanted: frozenset[int]) -> Iterator[tuple[int, StoredPixels]]:
+    """Read frame by frame, never back: streams from archives need not be unpacked to memory."""
+    decoder, options = get_decoder(layout.transfer_syntax), _options(layout, 1)
+    for k in range(layout.n_frames):
+        encoded = stream.read(layout.expected_bytes // layout.n_frames)
+        if k in wanted:
+            yield k, decoder.as_array(encoded, index=0, raw=True, validate=False, **options)[0]
+    if isinstance(stream, zipfile.ZipExtFile):
+        stream.read()  # to the end, where the checksum is compared
 
 
 def _check_layout(header: Header) -> None:
@@ -173,7 +188,7 @@ def _undecodable(header: Header, failure: BaseException) -> Issue:
 
 
 def _pixel_stream(header: Header) -> BinaryIO:
-    """Open the file at the value of its pixel data; an archive or a deflated file is unpacked to memory if need be."""
+    """Open the file at the value of its pixel data; what must be read to and fro is unpacked to memory."""
     layout = header.pixels
     if isinstance(header.file, _InMemory):
         return header.file.open()
@@ -181,12 +196,11 @@ def _pixel_stream(header: Header) -> BinaryIO:
         with header.file.open() as packed:
             return io.BytesIO(dcmread(packed).PixelData)
     stream = header.file.open()
-    if not isinstance(header.file, FolderFile):
-        stream.seek(layout.offset)
-        with stream:
-            return io.BytesIO(stream.read())
     stream.seek(layout.offset)
-    return stream
+    if isinstance(header.file, FolderFile) or not is_compressed(layout.transfer_syntax):
+        return stream
+    with stream:
+        return io.BytesIO(stream.read())
 
 
 def _check_fragments(stream: BinaryIO) -> None:
@@ -210,12 +224,12 @@ def _check_fragments(stream: BinaryIO) -> None:
     stream.seek(start)
 
 
-def _options(layout: PixelLayout) -> dict[str, Any]:
+def _options(layout: PixelLayout, n_frames: int) -> dict[str, Any]:
     return {
         "rows": layout.rows,
         "columns": layout.columns,
         "samples_per_pixel": layout.samples,
-        "number_of_frames": layout.n_frames,
+        "number_of_frames": n_frames,
         "bits_allocated": layout.bits_allocated,
         "bits_stored": layout.bits_stored,
         "photometric_interpretation": layout.photometric,
@@ -254,4 +268,3 @@ def _fill_stated(stored: StoredPixels, frame: Frame, highest: float, out: HuArra
         _fill(out, where & (out != AIR_HU), tally)
     elif where.any():
         tally.odd_padding[highest] = frame.file_name
-

@@ -16,6 +16,7 @@ from training import __version__
 from training.geometry import FloatArray, Geometry
 from training.io.dicom.files import open_files
 from training.io.dicom.find import choose, find_candidates
+from training.io.dicom.hashing import SliceHash
 from training.io.dicom.header import quiet
 from training.io.dicom.pixels import HuArray, Tally, stored_pixels, to_hu
 from training.io.dicom.records import Frame, Header
@@ -25,7 +26,7 @@ from training.io.hu import not_hu, why_not_hu
 from training.io.orient import canonical_order
 from training.io.privacy import case_id_for, hashed
 from training.issues import Cancelled, InputError, Issue, note, warning
-from training.volume import Provenance, Volume, pixels_sha256
+from training.volume import Provenance, Volume
 
 Progress = Callable[[int, int, str], None]
 
@@ -128,13 +129,22 @@ def decode_frames(
 def _load(stack: Stack, plan: Plan, issues: Sequence[Issue], watch: _Watch) -> Volume:
     hu, stored_view, geometry = canonical_target(plan.shape, source_affine(stack, plan))
     tally = Tally()
-    if plan.done:
-        _fill_repaired(stack, plan, stored_view, tally, watch)
-    else:
-        for k, stored in decode_frames(stack.frames, watch):
-            to_hu(stored, stack.frames[k], stored_view[k], tally)
+    with SliceHash(hu, stored_view) as digest:
+        if plan.done:
+            _fill_repaired(stack, plan, stored_view, tally, watch)
+        else:
+            _fill(stack, stored_view, tally, watch, digest)
+        sha256 = digest.hexdigest()
     found = [*issues, *tally.issues(), *_hu_issues(stack.frames, hu), *(note("repaired", what) for what in plan.done)]
-    return _volume(hu, geometry, stack, plan, found)
+    return _volume(hu, geometry, stack.frames[0].header, plan, found, sha256)
+
+
+def _fill(stack: Stack, out: HuArray, tally: Tally, watch: _Watch, digest: SliceHash) -> None:
+    """Decode each slice to its place, in canonical order where each is a file, so that hashing can keep up."""
+    order = digest.order
+    for n, stored in decode_frames([stack.frames[k] for k in order], watch):
+        to_hu(stored, stack.frames[order[n]], out[order[n]], tally)
+        digest.slice_is_done(order[n])
 
 
 def _fill_repaired(stack: Stack, plan: Plan, out: HuArray, tally: Tally, watch: _Watch) -> None:
@@ -170,16 +180,16 @@ def _hu_issues(frames: Sequence[Frame], hu: HuArray) -> list[Issue]:
     return [warning("rescale-missing", fact, "Check that air is near -1000 and water near 0.")]
 
 
-def _volume(hu: HuArray, geometry: Geometry, stack: Stack, plan: Plan, issues: Sequence[Issue]) -> Volume:
-    header = stack.frames[0].header
+def _volume(
+    hu: HuArray, geometry: Geometry, header: Header, plan: Plan, issues: Sequence[Issue], sha256: str
+) -> Volume:
     uid = header.series_uid
-    digest = pixels_sha256(hu)
     provenance = Provenance(
         source="dicom",
         series_uid_hash=hashed(uid) if uid else None,
         software=f"hirescam {__version__}, pydicom {pydicom.__version__}",
         repairs=plan.done,
-        pixels_sha256=digest,
+        pixels_sha256=sha256,
     )
     inverted = header.pixels.photometric == "MONOCHROME1"
-    return Volume(hu, geometry, tuple(issues), provenance, case_id_for(uid or digest), inverted)
+    return Volume(hu, geometry, tuple(issues), provenance, case_id_for(uid or sha256), inverted)
