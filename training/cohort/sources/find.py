@@ -1,0 +1,50 @@
+"""Which layout a folder or a table is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.cohort.sources.base import SPLITS, Source
+from training.cohort.sources.ct_rate import VOLUME_FOLDERS, CtRate
+from training.cohort.sources.phantoms import PhantomCohort, is_phantom_cohort
+from training.cohort.sources.rad_chestct import TABLE_PATTERN, RadChestCT
+from training.cohort.sources.table import LABELS_FILE, GenericTable
+from training.issues import InputError, error
+
+KINDS = ("phantoms", "table", "rad-chestct", "ct-rate")
+"""Names of the layouts."""
+
+
+def find_source(data: Path, kind: str | None = None) -> Source:
+    """Return the source for ``data`` (a folder, or a table), of the layout ``kind`` or of the one it is seen to be in.
+
+    Raises
+    ------
+    InputError
+        No layout is recognised, or ``kind`` is none.
+    """
+    chosen = kind or _kind_of(data)
+    if chosen == "phantoms":
+        return PhantomCohort(data)
+    if chosen == "table":
+        return GenericTable(data)
+    if chosen == "rad-chestct":
+        return RadChestCT(data)
+    if chosen == "ct-rate":
+        return CtRate(data)
+    raise InputError(error("no-cohort", f"there is no layout {kind!r}", f"Choose one of {', '.join(KINDS)}."))
+
+
+def _kind_of(data: Path) -> str:
+    if data.is_file():
+        return "table"
+    if is_phantom_cohort(data):
+        return "phantoms"
+    if (data / LABELS_FILE).is_file():
+        return "table"
+    if any(next(data.glob(TABLE_PATTERN.format(split=split)), None) for split in SPLITS):
+        return "rad-chestct"
+    if any((base / folder).is_dir() for base in (data, data / "dataset") for folder in VOLUME_FOLDERS):
+        return "ct-rate"
+    fact = "is no cohort: neither labels.csv, nor RAD-ChestCT's tables, nor CT-RATE's folders are in it"
+    raise InputError(error("no-cohort", fact, "Give the folder of a cohort, or its table.", data.name))

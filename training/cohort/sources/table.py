@@ -1,0 +1,165 @@
+"""A cohort as one table: ``case, path, split`` and a column for every label; CTs in any format that can be read.
+
+Optional columns: ``sides`` (where lung findings lie: ``lung nodule: right; lung opacity: right left``), ``organs``
+(file of an organ map) and ``series`` (number of the series in a DICOM folder). Paths are relative to the table's
+folder. An empty label cell means unknown. Names in a table may be patients' names, so cases are shown as salted hashes
+unless ``keep_names`` is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.cohort.sources.base import SPLITS, Listing, Record, Sides
+from training.cohort.sources.tables import Faults, Row, first, note_duplicates, numbered, read_table, targets_of
+from training.io import read_ct
+from training.io.privacy import case_id_for
+from training.issues import InputError, Issue, error, warning
+from training.labels import find_label, is_known
+from training.volume import Volume
+
+LABELS_FILE = "labels.csv"
+"""The table's name inside a cohort's folder."""
+
+NEEDED = ("case", "path", "split")
+OPTIONAL = ("sides", "organs", "series")
+VOLUME_SUFFIXES = (".npz", ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+@dataclass(frozen=True)
+class GenericTable:
+    """A cohort in one CSV.
+
+    Parameters
+    ----------
+    table
+        The CSV, or the folder that holds it as ``labels.csv``.
+    keep_names
+        Show the cases by the names of the table.
+    extra_labels
+        Columns that are labels though they are none of the 80.
+    """
+
+    table: Path
+    keep_names: bool = False
+    extra_labels: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the layout is called."""
+        return "table"
+
+    @property
+    def file(self) -> Path:
+        """The CSV."""
+        return self.table / LABELS_FILE if self.table.is_dir() else self.table
+
+    def listing(self) -> Listing:
+        """Read the table and look which CTs are there.
+
+        Raises
+        ------
+        InputError
+            There is no table, or it lacks the needed columns or all labels.
+        """
+        columns, rows = read_table(self.file)
+        labels, faults = self._labels(columns), Faults(self.file.name)
+        unknown = [c for c in columns if c not in (*NEEDED, *OPTIONAL, *self.extra_labels) and not is_known(c)]
+        if unknown:
+            _note_unknown(unknown, faults)
+        records = [r for number, row in numbered(rows) for r in self._record(number, row, labels, faults)]
+        note_duplicates(((n, row["case"]) for n, row in numbered(rows)), self.keep_names, faults)
+        if not rows:
+            faults.add("no-cases", "there are no cases", "Add rows.", "the table is empty")
+        names = tuple(_plain(name) for name in labels)
+        return Listing(names, tuple(records), (*faults.issues(), *self._unused(rows)))
+
+    def read(self, record: Record) -> Volume:
+        """Read one CT."""
+        series = record.details.get("series")
+        return read_ct(record.path, None if series is None else int(series))
+
+    def _labels(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the label columns as they are written."""
+        lacking = [name for name in NEEDED if name not in columns]
+        labels = tuple(c for c in columns if c not in (*NEEDED, *OPTIONAL) and (is_known(c) or c in self.extra_labels))
+        if lacking or not labels:
+            fact = f"has no column {first(lacking)}" if lacking else "has no column that is a label"
+            raise InputError(error("missing-columns", fact, _COLUMNS, self.file.name))
+        return labels
+
+    def _record(self, number: int, row: Row, labels: Sequence[str], faults: Faults) -> Iterator[Record]:
+        """Yield the record of a row, unless it has no CT; note what is wrong with it."""
+        place = f"row {number}" + (f" ({row['case']})" if self.keep_names else "")
+        if not row["case"]:
+            faults.add("no-name", "cases have no name", "Name them.", place)
+        if row["split"] not in SPLITS:
+            faults.add("bad-split", f"the split is none of {', '.join(SPLITS)}", "Correct it.", place)
+        targets = targets_of(row, labels, number, faults)
+        organs = self._optional_file(row, place, faults)
+        path = self.file.parent / row["path"]
+        if not row["path"] or not path.exists():
+            faults.add("no-volume", "cases have no CT where their path says", "Correct the paths.", place)
+            return
+        names = tuple(_plain(name) for name in labels)
+        sides = dict(parse_sides(row.get("sides", ""), names, place, faults))
+        details = {"series": row["series"]} if _is_count(row.get("series", ""), place, faults) else {}
+        case_id = case_id_for(row["case"], row["case"] if self.keep_names else None)
+        yield Record(case_id, path, row["split"], targets, sides, organs, details)
+
+    def _optional_file(self, row: Row, place: str, faults: Faults) -> Path | None:
+        if not row.get("organs"):
+            return None
+        path = self.file.parent / row["organs"]
+        if not path.is_file():
+            faults.add("no-organs", "organ maps are not where the table says", "Correct or empty the cell.", place)
+            return None
+        return path
+
+    def _unused(self, rows: Sequence[Row]) -> Iterator[Issue]:
+        """Warn of volumes in the folders of the listed CTs that no row names."""
+        listed = {self.file.parent / row["path"] for row in rows if row["path"]}
+        folders = {path.parent for path in listed if path.is_file()}
+        organs = {self.file.parent / row["organs"] for row in rows if row.get("organs")}
+        beside = {path for folder in folders for path in folder.iterdir() if path.name.endswith(VOLUME_SUFFIXES)}
+        unused = beside - listed - organs
+        if unused:
+            fact = f"{len(unused)} volumes beside the listed ones have no row" + self._shown(unused)
+            yield warning("no-labels", fact, "Add their rows, or leave them out.", self.file.name)
+
+    def _shown(self, paths: set[Path]) -> str:
+        return ": " + first(sorted(path.name for path in paths)) if self.keep_names else ""
+
+
+_COLUMNS = f"The columns are {', '.join(NEEDED)} and names of labels (`hirescam models --labels`)."
+
+
+def parse_sides(text: str, labels: Sequence[str], place: str, faults: Faults) -> Iterator[tuple[str, Sides]]:
+    """Yield (label, sides) of a cell such as ``lung nodule: right; lung opacity: right left``; note what is no such."""
+    for part in filter(str.strip, text.split(";")):
+        name, colon, words = part.partition(":")
+        sides = frozenset(words.split())
+        label = _plain(name.strip())
+        if not colon or not sides or not sides <= {"right", "left"} or label not in labels:
+            faults.add("bad-sides", "sides are not written as `label: right left; ...`", "Correct them.", place)
+        else:
+            yield label, sides
+
+
+def _plain(name: str) -> str:
+    """Return the paper's spelling of one of the 80 labels, other names as they are."""
+    return find_label(name).name if is_known(name) else name
+
+
+def _note_unknown(names: Sequence[str], faults: Faults) -> None:
+    for name in names:
+        faults.add("unknown-columns", "columns are neither needed nor a label", _COLUMNS, name)
+
+
+def _is_count(text: str, place: str, faults: Faults) -> bool:
+    if text and not (text.isdecimal() and int(text) > 0):
+        faults.add("bad-series", "the number of the series is none", "Write 1, 2, ... or nothing.", place)
+        return False
+    return bool(text)
