@@ -21,7 +21,7 @@ LEVELS = (
     (2, ("training.models",)),
     (3, ("training.explain", "training.fit")),
     (4, ("training.cohort", "training.evaluate")),
-    (5, ("training.cli", "training.console")),
+    (5, ("training.cli", "training.commands", "training.console")),
 )
 WINDOW = {"napari", "qtpy", "magicgui", "superqt", "vispy", "PyQt5", "PyQt6", "PySide2", "PySide6", "hirescam_napari"}
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from training import __version__
-from training.console import emit, print_table, progress_bars, reported, run, say, say_issues
+from training.commands.reports import label_reports
+from training.console import AsJson, emit, print_table, progress_bars, reported, run, say, say_issues
 
 if TYPE_CHECKING:
     from training.explain.result import Explanation
@@ -51,9 +52,6 @@ class Size(StrEnum):
 
     FULL = "full"
     SMALL = "small"
-
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def explain(
@@ -166,7 +164,7 @@ def create_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
-    for command in (explain, phantom, train, models):
+    for command in (explain, label_reports, phantom, train, models):
         app.command()(command)
     return app
 
@@ -219,11 +217,18 @@ def _explained(model: Model, volume: Volume, device: Device, precision: Precisio
 def _print_case(case: Explanation, out: Path, longest: int = 10) -> None:
     best = case.scores.argsort()[::-1][:longest]
     rows = [
-        (case.labels[i], f"{case.probabilities[i]:.3f}", f"{case.scores[i]:+.3f}", case.top_slice(int(i))) for i in best
+        (case.labels[i], f"{case.probabilities[i]:.3f}", f"{case.scores[i]:+.3f}", _top_slice(case, int(i)))
+        for i in best
     ]
     print_table(f"Case {case.case_id}, model {case.model.name}", ("abnormality", "probability", "score", "group"), rows)
-    typer.echo(f"{case.model.guarantee_words}\nLargest completeness residual: {case.residual.max():.1e}")
-    typer.echo(f"{case.where_words}\nResults: {out}\nFor research only, not for clinical use.")
+    typer.echo(case.model.guarantee_words)
+    if case.has_maps:
+        typer.echo(f"Largest completeness residual: {case.residual.max():.1e}\n{case.where_words}")
+    typer.echo(f"Results: {out}\nFor research only, not for clinical use.")
+
+
+def _top_slice(case: Explanation, label: int) -> int | str:
+    return case.top_slice(label) if case.has_maps else "-"
 
 
 def _list_models(as_json: bool) -> None:
@@ -236,8 +241,18 @@ def _list_models(as_json: bool) -> None:
     if as_json:
         emit({"models": found})
         return
-    rows = [(one["name"], one["labels"], f"{one['parameters']:,}", one["guarantee_words"]) for one in found]
-    print_table("Models", ("name", "labels", "parameters", "guarantee"), rows)
+    rows = [
+        (
+            one["name"],
+            " x ".join(map(str, one["input_shape"])),
+            " x ".join(map(str, one["z_shape"])),
+            f"{one['parameters']:,}",
+            f"{one['operations'] / 1e9:,.0f} G",
+            one["guarantee_words"],
+        )
+        for one in found
+    ]
+    print_table("Models", ("name", "input", "Z", "parameters", "operations", "guarantee"), rows)
     say("A checkpoint file (.safetensors) can be given instead of a name.")
 
 

@@ -10,13 +10,15 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from training.issues import Cancelled, InputError, Issue
 
 ERROR, USAGE, STOPPED = 1, 2, 130
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # UsageError, which typer does not export
 

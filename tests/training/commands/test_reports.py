@@ -1,0 +1,52 @@
+"""``label-reports`` on the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from training.cli import create_app
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(create_app(), [str(argument) for argument in arguments])
+
+
+def test_reports_are_labelled(tmp_path: Path) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("case,report\na,left pneumonia\nb,No nodule in the right lung.\n")
+    done = run("label-reports", table, "-o", tmp_path / "out.csv", "--workers", "1", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["reports"] == 2
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
+    assert [(row["case"], row["pneumonia"], row["lung nodule"]) for row in rows] == [("a", "1", "0"), ("b", "0", "0")]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "in.csv",
+        "out.csv",
+        "out.locations.csv",
+        "out.evidence.csv",
+    }
+
+
+def test_the_users_vocabulary_and_policies_reach_the_labels(tmp_path: Path) -> None:
+    table, own = tmp_path / "in.csv", tmp_path / "own.toml"
+    table.write_text("case,report\na,air leak; possible pneumonia in the left lung\n")
+    own.write_text('[abnormalities.pneumothorax]\nany = ["air leak"]\n')
+    options = ("--vocabulary", own, "--uncertain", "absent", "--workers", "1")
+    assert run("label-reports", table, "-o", tmp_path / "out.csv", *options).exit_code == 0
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text()))
+    assert (row["pneumothorax"], row["pneumonia"]) == ("1", "0")
+
+
+def test_a_bad_table_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("foo\n1\n")
+    done = run("label-reports", table, "-o", tmp_path / "out.csv")
+    assert done.exit_code == 1
+    assert "in.csv" in done.stderr
+    assert "Name one column" in done.stderr
+    assert not (tmp_path / "out.csv").exists()

@@ -1,0 +1,123 @@
+"""Many independent cases in parallel through dask.distributed, a local cluster or a real one.
+
+One bad case never stops the others: it comes back as a failure with its reason. Results come as they are done.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from training.issues import Cancelled, InputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AHEAD_PER_WORKER = 3
+"""How many cases are handed out per worker before results come back; bounds the memory of the scheduler."""
+
+
+@dataclass(frozen=True)
+class Done(Generic[Item, Result]):
+    """One finished case: its result, or the reason why there is none."""
+
+    item: Item
+    result: Result | None
+    failure: str | None = None
+
+
+@contextmanager
+def cluster(workers: int | None = None, scheduler: str | None = None) -> Iterator[Any]:
+    """Yield a dask client: of ``scheduler`` ("tcp://host:8786"), or of processes on this machine.
+
+    Raises
+    ------
+    InputError
+        If the scheduler does not answer.
+    """
+    from distributed import Client, LocalCluster
+
+    if scheduler is not None:
+        with _reached(scheduler) as client:
+            yield client
+        return
+    count = workers or os.cpu_count() or 1
+    with (
+        LocalCluster(
+            n_workers=count, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=40
+        ) as local,
+        Client(local) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _reached(scheduler: str) -> Iterator[Any]:
+    from distributed import Client
+
+    from training.issues import error
+
+    try:
+        client = Client(scheduler, timeout="10s")
+    except (OSError, TimeoutError, ValueError) as problem:
+        way_out = "Start one with `dask scheduler`, or leave out --scheduler to use this machine."
+        raise InputError(error("no-scheduler", f"no dask scheduler answers at {scheduler}.", way_out)) from problem
+    with client:
+        yield client
+
+
+def run_jobs(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    client: Any,
+    cancelled: Callable[[], bool] | None = None,
+) -> Iterator[Done[Item, Result]]:
+    """Yield each case as it is done, in any order.
+
+    Parameters
+    ----------
+    function
+        Runs in a worker process, so it and its items must pickle; an exception becomes ``Done.failure``.
+    cancelled
+        Asked after every case; stopping drops what is under way.
+
+    Raises
+    ------
+    Cancelled
+        If the user stopped it.
+    """
+    from distributed import as_completed
+
+    waiting = iter(items)
+    workers = max(1, len(client.scheduler_info()["workers"]))
+    under_way: dict[Any, Item] = {}
+    queue = as_completed(())
+
+    def hand_out(count: int) -> None:
+        for item in islice(waiting, count):
+            future = client.submit(_guarded, function, item, pure=False)
+            under_way[future.key] = item
+            queue.add(future)
+
+    hand_out(AHEAD_PER_WORKER * workers)
+    for future in queue:
+        item = under_way.pop(future.key)
+        result, failure = future.result()
+        future.release()
+        yield Done(item, result, failure)
+        if cancelled is not None and cancelled():
+            raise Cancelled("stopped by the user")
+        hand_out(1)
+
+
+def _guarded(function: Callable[[Item], Result], item: Item) -> tuple[Result | None, str | None]:
+    try:
+        return function(item), None
+    except InputError as refusal:
+        return None, str(refusal)
+    except Exception as failure:  # noqa: BLE001 - a case that breaks is reported, the others go on
+        return None, f"{type(failure).__name__}: {failure}"

@@ -1,0 +1,1 @@
+"""Commands of the command line, grouped by what they are for; ``training.cli`` mounts them."""
