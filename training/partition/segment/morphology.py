@@ -1,0 +1,123 @@
+"""The default backend: body, spine, airways, lungs and mediastinum by thresholds and morphology in mm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.geometry import Geometry
+from training.partition.grids import nearest_labels
+from training.partition.organs import LEFT_LUNG, MEDIASTINUM, RIGHT_LUNG
+from training.partition.segment.airways import Airways, find_airways
+from training.partition.segment.analysis import Analysis, analysis_grid
+from training.partition.segment.body import Body, find_body, with_lungs
+from training.partition.segment.lungs import Lungs, find_lungs
+from training.partition.segment.mediastinum import find_mediastinum
+from training.partition.segment.mirror import mirrored
+from training.partition.segment.quality import MISSING_ML, SINGLE_LEAST_ML, Findings
+from training.partition.segment.refine import native_body, refined
+from training.partition.segment.shapes import Mask
+from training.partition.segment.spine import Spine, find_spine
+from training.volume import Volume
+
+Report = Callable[[int, int, str], None]
+Labels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """What was found on the analysis grid."""
+
+    ct: Analysis
+    body: Body
+    spine: Spine
+    airways: Airways
+    lungs: Lungs
+    inside: Mask
+    mediastinum: Mask
+    findings: Findings
+
+
+def find_anatomy(ct: Analysis, report: Report) -> Anatomy:
+    """Find body, spine, airways, lungs and mediastinum on the analysis grid."""
+    body = find_body(ct)
+    report(30, 100, "spine and airways")
+    spine = find_spine(ct, body.tissue)
+    airways = find_airways(ct, body.inside, spine.column)
+    report(45, 100, "lungs")
+    lungs = find_lungs(ct, body, airways.mask, spine.column)
+    report(65, 100, "mediastinum")
+    inside = with_lungs(body, lungs.right | lungs.left)
+    lungs, missing = _completed(ct, lungs, inside, spine)
+    mediastinum = find_mediastinum(ct, inside, lungs, spine, airways.carina)
+    leak_ml = float(lungs.leak.sum()) * ct.voxel_ml
+    return Anatomy(ct, body, spine, airways, lungs, inside, mediastinum, Findings(leak_ml, missing))
+
+
+def _completed(ct: Analysis, lungs: Lungs, inside: Mask, spine: Spine) -> tuple[Lungs, int | None]:
+    """Give a lung without air the place that mirrors the other one; return its label too."""
+    right, left = (float(lung.sum()) * ct.voxel_ml for lung in (lungs.right, lungs.left))
+    if min(right, left) >= MISSING_ML or max(right, left) < SINGLE_LEAST_ML:
+        return lungs, None
+    if right < left:
+        return lungs.with_sides(mirrored(lungs.left, spine.column, ct, inside), lungs.left), RIGHT_LUNG
+    return lungs.with_sides(lungs.right, mirrored(lungs.right, spine.column, ct, inside)), LEFT_LUNG
+
+
+def morphology(hu: npt.NDArray[np.int16], geometry: Geometry, report: Report) -> tuple[Labels, Mask, Anatomy]:
+    """Return labels and body on the CT's own voxels (canonical order), and the anatomy behind them."""
+    ct = _analysis(hu, geometry, report)
+    found = find_anatomy(ct, report)
+    step = _share(report, 75, 100, "borders")
+    labels, body = refined(hu, ct, found.lungs, found.mediastinum, found.inside, found.airways.mask, step)
+    return labels, body, found
+
+
+def body_alone(hu: npt.NDArray[np.int16], geometry: Geometry, report: Report) -> Mask:
+    """Return the body on the CT's own voxels (canonical order)."""
+    ct = _analysis(hu, geometry, report)
+    body = find_body(ct)
+    return native_body(hu, ct, with_lungs(body, np.zeros_like(body.inside)))
+
+
+def with_given_lungs(
+    hu: npt.NDArray[np.int16], geometry: Geometry, given: Labels, report: Report
+) -> tuple[Labels, Mask]:
+    """Return labels and body where another segmentation gave the lungs; its mediastinum is kept if it has one."""
+    ct = _analysis(hu, geometry, report)
+    body = find_body(ct)
+    coarse = nearest_labels(given, geometry, ct.geometry)
+    right, left = coarse == RIGHT_LUNG, coarse == LEFT_LUNG
+    inside = with_lungs(body, right | left)
+    labels = given.copy()
+    if not (given == MEDIASTINUM).any():
+        spine = find_spine(ct, body.tissue)
+        none = np.zeros_like(right)
+        lungs = Lungs(right, left, right | left, none, none)
+        carina = find_airways(ct, body.inside, spine.column).carina
+        between = find_mediastinum(ct, inside, lungs, spine, carina).view(np.uint8)
+        native = nearest_labels(between, ct.geometry, geometry) != 0
+        labels[native & (given == 0)] = MEDIASTINUM
+    return labels, native_body(hu, ct, inside)
+
+
+def canonical(volume: Volume) -> tuple[npt.NDArray[np.int16], Geometry]:
+    """Return HU and geometry in canonical order, without copying; the volume's own geometry if it is so already."""
+    from training.io.orient import canonical_order  # the readers are not needed to import this package
+
+    turned, geometry = canonical_order(volume.hu, volume.geometry.affine)
+    if geometry.allclose(volume.geometry):
+        return volume.hu, volume.geometry
+    return turned, geometry
+
+
+def _analysis(hu: npt.NDArray[np.int16], geometry: Geometry, report: Report) -> Analysis:
+    return analysis_grid(hu, geometry, step=_share(report, 0, 20, "analysis grid"))
+
+
+def _share(report: Report, start: int, end: int, stage: str) -> Callable[[int, int], None]:
+    """Return a callback that reports its own progress as a part of the whole."""
+    return lambda done, total: report(start + (end - start) * done // total, 100, stage)
