@@ -189,7 +189,8 @@ def _read(path: Path, series: int | None, repair: bool, keep_names: bool) -> tup
     from training.io.privacy import case_id_for, original_name
 
     start = time.perf_counter()
-    volume = read_ct(path, series, repair)
+    with progress_bars() as progress:
+        volume = read_ct(path, series, repair, progress)
     if keep_names:
         volume = replace(volume, case_id=case_id_for(volume.case_id, original_name(path)))
     return volume, time.perf_counter() - start

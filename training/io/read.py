@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -50,7 +50,13 @@ _SUFFIXES = {
 _ALL_SUFFIXES = tuple(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
 
 
-def read_ct(path: str | os.PathLike[str], series: int | None = None, repair: bool = False) -> Volume:
+def read_ct(
+    path: str | os.PathLike[str],
+    series: int | None = None,
+    repair: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Volume:
     """Read a CT in Hounsfield units, in (closest) canonical order.
 
     Parameters
@@ -61,11 +67,17 @@ def read_ct(path: str | os.PathLike[str], series: int | None = None, repair: boo
         Number of the series as :func:`list_series` counts them, from 1; needed where there are several.
     repair
         Mend what can be mended; every repair is recorded in the provenance.
+    progress
+        Called with (slices done, slices, "read") while a DICOM series is decoded.
+    cancelled
+        Asked between slices; True stops the reading.
 
     Raises
     ------
     SeriesChoiceNeeded
         There are several series and ``series`` is None.
+    Cancelled
+        ``cancelled`` said so.
     InputError
         Anything wrong with the input; the issues name file, fact and way out.
     """
@@ -75,7 +87,7 @@ def read_ct(path: str | os.PathLike[str], series: int | None = None, repair: boo
         if kind is Kind.DICOM:
             from training.io.dicom import read_dicom
 
-            return read_dicom(source, series, repair)
+            return read_dicom(source, series, repair, progress, cancelled)
         if series not in (None, 1):
             fact = f"it holds one volume, so there is no series {series}"
             raise InputError(error("no-such-series", fact, "Leave the series out.", source.name))
