@@ -79,12 +79,17 @@ def _model(case: Explanation) -> dict[str, Any]:
         "guarantee": case.model.guarantee,
         "guarantee_holds": case.model.guarantee_holds,
         "guarantee_words": case.model.guarantee_words,
+        "has_maps": case.has_maps,
+        "map_variant": case.model.map_variant,
         "training": dict(case.model.training),
     }
 
 
 def _labels(case: Explanation) -> list[dict[str, Any]]:
-    """Return one entry per label in the model's order; rank 1 has the highest score, ``top_slice`` is a slice group."""
+    """Return one entry per label in the model's order; rank 1 has the highest score, ``top_slice`` is a slice group.
+
+    Residual and slices are None where the model has no maps.
+    """
     ranks = np.empty(len(case.labels), dtype=int)
     ranks[np.argsort(-case.scores, kind="stable")] = np.arange(1, len(case.labels) + 1)
     return [
@@ -92,10 +97,10 @@ def _labels(case: Explanation) -> list[dict[str, Any]]:
             "name": name,
             "probability": float(case.probabilities[i]),
             "score": float(case.scores[i]),
-            "completeness_residual": float(residual),
+            "completeness_residual": float(residual) if case.has_maps else None,
             "rank": int(ranks[i]),
-            "top_slice": case.top_slice(i),
-            "top_image_slice": case.image_slice(case.top_slice(i)),
+            "top_slice": case.top_slice(i) if case.has_maps else None,
+            "top_image_slice": case.image_slice(case.top_slice(i)) if case.has_maps else None,
         }
         for i, (name, residual) in enumerate(zip(case.labels, case.residual, strict=True))
     ]

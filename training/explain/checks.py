@@ -38,6 +38,8 @@ def completeness(explanation: Explanation) -> tuple[Issue, ...]:
 
     Where the head carries no guarantee the sum need not be the score; a note says so, with how far apart they are.
     """
+    if not explanation.has_maps:
+        return (note("no-map", f"Model {explanation.model.name}: {explanation.model.guarantee_words}"),)
     residual = explanation.residual
     if not len(residual):
         return ()
@@ -53,9 +55,9 @@ def completeness(explanation: Explanation) -> tuple[Issue, ...]:
 def _no_guarantee(explanation: Explanation, worst: int) -> Issue:
     return note(
         "no-guarantee",
-        f"The head of model {explanation.model.name} is not one fully connected layer, so its maps need not add up to "
-        f"the score: they miss it by up to {explanation.residual[worst]:.2g} of its scale "
-        f"({explanation.labels[worst]}).",
+        f"The maps shown for model {explanation.model.name} need not add up to the score: they miss it by up to "
+        f"{explanation.residual[worst]:.2g} of its scale ({explanation.labels[worst]}). "
+        f"{explanation.model.guarantee_words}",
     )
 
 
@@ -71,6 +73,8 @@ def _incomplete(explanation: Explanation, worst: int, n_bad: int, limit: float) 
 
 def completeness_words(explanation: Explanation) -> str:
     """Return in one sentence, for readers, whether the maps account for the scores."""
+    if not explanation.has_maps:
+        return explanation.model.guarantee_words
     if not explanation.model.guarantee_holds:
         return "This model's maps need not add up to its scores."
     worst = float(np.max(explanation.residual, initial=0.0))

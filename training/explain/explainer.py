@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,20 @@ from torch import nn
 
 from training.explain import cam, checks
 from training.explain.result import METHODS, Explanation, ModelInfo
-from training.issues import Cancelled
+from training.issues import Cancelled, InputError, error
 from training.models.execute import Precision, TrunkOutput, run
+from training.models.heads import Guarantee
 from training.models.model import Model
 from training.preprocess import ModelInput, prepare
 from training.volume import Volume
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, stage)``; stages are preprocess, trunk (counted in slice groups) and maps."""
+
+MapVariant = Literal["own", "average"]
+"""Which maps: the model's ``own``; or, for MaxPool alone, ``average``, those of its weights under a mean over slice
+groups. The paper's authors computed MaxPool's OrganIoU from the latter, so that more than one slice group shows
+something; they carry no guarantee for the model."""
 
 
 def explain(
@@ -34,6 +40,7 @@ def explain(
     precision: Precision = "fp32",
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    maps: MapVariant = "own",
 ) -> Explanation:
     """Return the scores and maps of all of ``model``'s labels for ``volume``.
 
@@ -52,37 +59,42 @@ def explain(
         Called as ``progress(done, total, stage)``.
     cancelled
         Asked between stages and between chunks of the trunk.
+    maps
+        Which maps; ``own`` unless results of the authors' MaxPool are to be met.
 
     Raises
     ------
     Cancelled
         If ``cancelled()`` returned True.
     InputError
-        If device or precision are unknown, or the network's values are NaN or infinite.
+        If device or precision are unknown, the network's values are NaN or infinite, or the model has no such maps.
     """
+    guarantee_of(model, maps)
     work = _Work(progress or _silent, cancelled or _never)
     with work.stage("preprocess"):
         model_input = prepare(volume, model.input_spec)
     with work.stage("trunk", model.input_spec.n_groups):
         output = run(model, model_input, device, precision, progress=work.trunk_progress, cancelled=work.cancelled)
     with work.stage("maps"):
-        explanation = assemble(model, volume, model_input, output)
-        for method in METHODS:
+        explanation = assemble(model, volume, model_input, output, maps)
+        for method in METHODS if explanation.has_maps else ():
             explanation.summary(method)
         explanation = explanation.with_issues(*checks.completeness(explanation))
     work.progress(1, 1, "maps")
     return explanation.with_cost(work.seconds, peak_rss_bytes())
 
 
-def assemble(model: Model, volume: Volume, model_input: ModelInput, output: TrunkOutput) -> Explanation:
+def assemble(
+    model: Model, volume: Volume, model_input: ModelInput, output: TrunkOutput, maps: MapVariant = "own"
+) -> Explanation:
     """Return the explanation that follows from what the network computed; the trunk is not run.
 
     Raises
     ------
     InputError
-        If the network's values are NaN or infinite.
+        If the network's values are NaN or infinite, or the model has no such maps.
     """
-    head = _head_of(model, output.z)
+    head = _head_of(model, output.z, guarantee_of(model, maps))
     return Explanation(
         case_id=volume.case_id,
         labels=model.labels,
@@ -93,19 +105,35 @@ def assemble(model: Model, volume: Volume, model_input: ModelInput, output: Trun
         input_geometry=model_input.geometry,
         image_geometry=volume.geometry,
         cells=model.cells,
-        model=model_info(model),
+        model=model_info(model, maps),
         device=output.device,
         precision=output.precision,
         issues=(*volume.issues, *output.notices),
         gradient_maps=head.maps,
-        computed_slice_scores=None if model.guarantee.holds else output.slice_scores,
+        computed_slice_scores=None if model.guarantee.is_linear else output.slice_scores,
         provenance=volume.provenance.to_dict(),
     )
 
 
-def model_info(model: Model) -> ModelInfo:
+def guarantee_of(model: Model, maps: MapVariant = "own") -> Guarantee:
+    """Return what maps of ``model`` in this variant are worth.
+
+    Raises
+    ------
+    InputError
+        If the model has no such variant.
+    """
+    if maps == "own":
+        return model.guarantee
+    if maps == "average" and model.guarantee is Guarantee.ONE_FULLY_CONNECTED_MAX:
+        return Guarantee.OTHER_POOLING
+    fact = f"{model.name} has no maps of the variant {maps!r}; average is for models with a maximum over slice groups."
+    raise InputError(error("map-variant", fact, "Use the variant own."))
+
+
+def model_info(model: Model, maps: MapVariant = "own") -> ModelInfo:
     """Return what a result says about ``model``, as plain JSON types."""
-    guarantee, metadata = model.guarantee, model.metadata
+    guarantee, metadata = guarantee_of(model, maps), model.metadata
     return ModelInfo(
         name=model.name,
         sha256=model.sha256,
@@ -114,6 +142,8 @@ def model_info(model: Model) -> ModelInfo:
         guarantee_words=guarantee.words,
         guarantee_details=guarantee.details,
         guarantee_holds=guarantee.holds,
+        has_maps=guarantee.has_maps,
+        map_variant=maps,
         mean_probability=metadata.mean_probability,
         threshold=metadata.threshold,
         input_spec=model.input_spec.to_dict(),
@@ -124,17 +154,20 @@ def model_info(model: Model) -> ModelInfo:
 
 
 class _Head(NamedTuple):
-    """Weights [M, F, D1, D2], bias [M] and, where the score is not linear in Z, HiResCAM maps [M, H, D1, D2]."""
+    """Weights [M, F, D1, D2], bias [M] and, where they do not follow from these, HiResCAM maps [M, H, D1, D2]."""
 
     weights: npt.NDArray[np.floating]
     bias: npt.NDArray[np.floating]
     maps: npt.NDArray[np.floating] | None = None
 
 
-def _head_of(model: Model, z: npt.NDArray[np.floating]) -> _Head:
+def _head_of(model: Model, z: npt.NDArray[np.floating], guarantee: Guarantee) -> _Head:
     """Return the head as weights and bias; of a linear head in float64 they are its gradient, unrounded."""
-    if not model.guarantee.holds:
-        return _linearised(model.network.head, z)
+    if guarantee is Guarantee.OTHER_POOLING:
+        return _Head(*model.fully_connected())
+    if not guarantee.is_linear:
+        head = _linearised(model.network.head, z)
+        return head if guarantee.has_maps else head._replace(maps=None)
     if z.dtype == np.float64:
         return _linearised(model.network.head, z)._replace(maps=None)
     return _Head(*model.closed_form())

@@ -33,7 +33,8 @@ class ModelInfo:
 
     ``guarantee`` is the head's kind (machine name), ``guarantee_words`` the same for readers in one sentence,
     ``guarantee_details`` with its reasons, and ``guarantee_holds`` whether HiResCAM's books must balance:
-    sum(map) + bias = score.
+    sum(map) + bias = score. ``has_maps`` is False where Z belongs to no place in the CT (CTNet); ``map_variant`` names
+    the variant of the maps, see :data:`training.explain.explainer.MapVariant`.
     """
 
     name: str
@@ -43,6 +44,8 @@ class ModelInfo:
     guarantee_words: str
     guarantee_holds: bool
     guarantee_details: str = ""
+    has_maps: bool = True
+    map_variant: str = "own"
     mean_probability: Mapping[str, float] = field(default_factory=dict)
     threshold: Mapping[str, float] = field(default_factory=dict)
     input_spec: Mapping[str, object] = field(default_factory=dict)
@@ -187,12 +190,20 @@ class Explanation:
         """float64 [M]: the sigmoid of the scores."""
         return np.asarray(np.exp(-np.logaddexp(0.0, -self.scores)))
 
+    @property
+    def has_maps(self) -> bool:
+        """False if the model has no maps (CTNet): there are scores then, and asking for a map is refused."""
+        return self.model.has_maps
+
     @cached_property
     def slice_scores(self) -> FloatArray:
         """float64 [M, H]: the score of every slice group; their mean is the score where the guarantee holds.
 
-        Heads without closed form that compute no slice scores get what their maps say: H sum_ij(map) + bias.
+        Heads without closed form that compute no slice scores get what their maps say: H sum_ij(map) + bias. Models
+        without maps see the CT as one whole (H = 1), whose score is the score.
         """
+        if not self.has_maps:
+            return np.repeat(self.scores[:, None], len(self.z), axis=1)
         if self.computed_slice_scores is not None:
             return self.computed_slice_scores.astype(np.float64)
         if self.gradient_maps is not None:
@@ -209,6 +220,11 @@ class Explanation:
 
         HiResCAM is in score units: its sum plus the bias is the score (equations 7 and 10). ``signed=False`` sets
         evidence against the abnormality to 0.
+
+        Raises
+        ------
+        InputError
+            If the model has no maps; :attr:`has_maps` tells.
         """
         i = self.index(label)
         one: npt.NDArray[np.float32] = self._maps(slice(i, i + 1), method)[0].astype(np.float32)
@@ -228,6 +244,9 @@ class Explanation:
     def _maps(self, part: slice, method: Method) -> npt.NDArray[np.floating]:
         if method not in METHODS:
             raise ValueError(f"no method is called {method!r}; there are {', '.join(METHODS)}")
+        if not self.has_maps:
+            way_out = "Use its scores, or choose a model that has maps."
+            raise InputError(error("no-map", f"{self.model.name} has no maps. {self.model.guarantee_words}", way_out))
         if method == "gradcam":
             return cam.gradcam(self.z, self.weights[part])
         if self.gradient_maps is not None:
@@ -258,7 +277,12 @@ class Explanation:
 
     @property
     def residual(self) -> FloatArray:
-        """float64 [M]: abs(sum(HiResCAM map) + bias - score) / :attr:`scale` (equation 7), summed in float64."""
+        """float64 [M]: abs(sum(HiResCAM map) + bias - score) / :attr:`scale` (equation 7), summed in float64.
+
+        NaN where the model has no maps.
+        """
+        if not self.has_maps:
+            return np.full(len(self.labels), np.nan)
         return np.asarray(np.abs(self.summary("hirescam").total + self.bias - self.scores) / self.scale)
 
     def geometry(self, method: Method = "hirescam", placement: Placement = "receptive_field") -> Geometry:

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.models.axialnet import AxialNet, AxialNetConfig
+from training.models.build import NETWORKS
+from training.models.config import NetworkConfig
 from training.models.model import CheckpointMetadata, Model, labels_misfit, spec_misfit
+from training.models.network import Network
 from training.models.tensorfile import file_sha256, read_header, read_tensors, refused
 from training.preprocess import InputSpec
 
@@ -94,7 +96,7 @@ def load_checkpoint(path: str | Path, name: str = "", expected: Expected | None 
     return Model(network, labels, spec, name or path.stem, digest, _parse_numbers(data, labels, path))
 
 
-def load_state(network: AxialNet, tensors: dict[str, Tensor], path: Path) -> None:
+def load_state(network: Network, tensors: dict[str, Tensor], path: Path) -> None:
     """Copy ``tensors`` into ``network``; names and shapes must be exactly its own, values finite."""
     own = network.state_dict()
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
@@ -127,14 +129,14 @@ def _parse_metadata(header: dict[str, Any], path: Path) -> dict[str, Any]:
     return data  # type: ignore[no-any-return]
 
 
-def _parse_model(data: dict[str, Any], path: Path) -> tuple[AxialNetConfig, tuple[str, ...], InputSpec]:
+def _parse_model(data: dict[str, Any], path: Path) -> tuple[NetworkConfig, tuple[str, ...], InputSpec]:
     """Return configuration, labels and input spec, each valid by itself."""
     try:
-        config = AxialNetConfig.from_dict(data["config"])
+        config = NetworkConfig.from_dict(data["config"])
         if data["architecture"] != config.architecture:
             raise ValueError(f"it is called {data['architecture']!r} but configured as {config.architecture!r}")
     except (KeyError, TypeError, ValueError) as reason:
-        way_out = "This program knows axialnet, axialnet-same and axialnet-local."
+        way_out = f"This program knows {', '.join(NETWORKS)}."
         raise refused("checkpoint-architecture", f"wrong architecture: {reason}.", way_out, path) from reason
     try:
         spec = InputSpec.from_dict(data["input_spec"])
@@ -146,14 +148,14 @@ def _parse_model(data: dict[str, Any], path: Path) -> tuple[AxialNetConfig, tupl
     return config, tuple(labels), spec
 
 
-def _load_network(path: Path, config: AxialNetConfig, header: dict[str, Any]) -> AxialNet:
+def _load_network(path: Path, config: NetworkConfig, header: dict[str, Any]) -> Network:
     """Build the network without spending memory on it, then fill it."""
     dtypes = {v.get("dtype") for k, v in header.items() if k != "__metadata__"}
     if not dtypes <= {"F32", "F16", "BF16", "I64"}:
         raise refused("checkpoint-weights", f"weights of type {sorted(map(str, dtypes))}.", _AGAIN, path)
     try:
         with torch.device("meta"):
-            network = AxialNet(config)
+            network = NETWORKS[config.architecture](config)  # type: ignore[call-arg]
     except ValueError as reason:
         raise refused("checkpoint-architecture", f"{reason}.", _AGAIN, path) from reason
     tensors = read_tensors(path)
@@ -163,7 +165,7 @@ def _load_network(path: Path, config: AxialNetConfig, header: dict[str, Any]) ->
 
 
 def _check_expected(
-    config: AxialNetConfig, labels: tuple[str, ...], spec: InputSpec, expected: Expected, path: Path
+    config: NetworkConfig, labels: tuple[str, ...], spec: InputSpec, expected: Expected, path: Path
 ) -> None:
     if expected.architecture not in (None, config.architecture):
         fact = f"it holds {config.architecture}, expected {expected.architecture}."

@@ -12,11 +12,12 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.issues import Cancelled, InputError, Issue, error, warning
-from training.models.axialnet import AxialNet
+from training.models.heads import AxialHead
 from training.models.model import Model
+from training.models.network import Network
 from training.preprocess import ModelInput
 
 Precision = Literal["fp32", "bf16", "fp64"]
@@ -77,14 +78,19 @@ class _Plan:
 
     def retreat(self, reason: RuntimeError) -> None:
         """After a failure: halve the chunk if memory ran out, else and with one slice group left go to the CPU."""
-        kind = self.device.type
         if isinstance(reason, torch.OutOfMemoryError) and self.chunk > 1:
             self.chunk //= 2
-            text = f"{kind} memory ran out; continued with {self.chunk} slice groups at a time."
+            self._note(f"{self.device.type} memory ran out; continued with {self.chunk} slice groups at a time.")
         else:
-            self.device = torch.device("cpu")
-            what = "memory ran out" if isinstance(reason, torch.OutOfMemoryError) else _first_line(reason)
-            text = f"{kind} failed ({what}); continued on the CPU."
+            self.to_cpu(reason)
+
+    def to_cpu(self, reason: RuntimeError) -> None:
+        """After a failure: go to the CPU."""
+        what = "memory ran out" if isinstance(reason, torch.OutOfMemoryError) else _first_line(reason)
+        self._note(f"{self.device.type} failed ({what}); continued on the CPU.")
+        self.device = torch.device("cpu")
+
+    def _note(self, text: str) -> None:
         way_out = "The result is complete. Closing other programs may make the next run faster."
         self.notices.append(warning("device-failed", text, way_out))
 
@@ -126,14 +132,17 @@ def run(
     plan = _make_plan(model_input, device, precision, chunk)
     padding = np.flatnonzero(model_input.padding_groups())
     indices = np.setdiff1d(np.arange(model_input.spec.n_groups), padding[1:])
-    z = np.empty(model.z_shape, dtype=np.float64 if precision == "fp64" else np.float32)
+    stop = cancelled or _never
+    parts: Floats = np.empty(0)
     done = 0
-    for at, values in _chunks(model.network, model_input, indices, plan, cancelled or (lambda: False)):
-        z[at] = values
+    for at, values in _chunks(model.network, model_input, indices, plan, stop):
+        parts = parts if done else np.empty((model_input.spec.n_groups, *values.shape[1:]), values.dtype)
+        parts[at] = values
         done += len(at)
         if progress is not None:
             progress(done, len(indices))
-    z[padding[1:]] = z[padding[:1]]
+    parts[padding[1:]] = parts[padding[:1]]
+    z = _combined(model.network, parts, plan, stop) if model.network.joins_slices else parts
     scores, slice_scores = _through_head(model, z)
     return TrunkOutput(z, scores, slice_scores, plan.device.type, precision, plan.chunk, tuple(plan.notices))
 
@@ -177,14 +186,14 @@ def _make_plan(model_input: ModelInput, name: str, precision: Precision, chunk: 
 
 
 def _chunks(
-    network: AxialNet,
+    network: Network,
     model_input: ModelInput,
     indices: npt.NDArray[np.intp],
     plan: _Plan,
     cancelled: Callable[[], bool],
 ) -> Iterator[tuple[npt.NDArray[np.intp], Floats]]:
     """Yield (slice groups, their Z) for all ``indices``; a failed chunk is tried again as ``plan`` then says."""
-    worker: AxialNet | None = None
+    worker: Network | None = None
     start = 0
     while start < len(indices):
         if cancelled():
@@ -205,7 +214,7 @@ def _chunks(
             worker = _recover(worker, plan, failure)
 
 
-def _recover(worker: AxialNet | None, plan: _Plan, failure: RuntimeError) -> AxialNet | None:
+def _recover(worker: Network | None, plan: _Plan, failure: RuntimeError) -> Network | None:
     """Let ``plan`` retreat; return the worker if it is still of use."""
     device = plan.device
     plan.retreat(failure)
@@ -214,18 +223,40 @@ def _recover(worker: AxialNet | None, plan: _Plan, failure: RuntimeError) -> Axi
     return worker if plan.device == device else None
 
 
-def _worker(network: AxialNet, plan: _Plan) -> AxialNet:
+def _worker(network: Network, plan: _Plan) -> Network:
     """Return a copy of ``network`` that is ready to run as ``plan`` says."""
-    copied: AxialNet = copy.deepcopy(network).eval().requires_grad_(False)
-    return copied.to(device=plan.device, dtype=plan.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    copied: Network = copy.deepcopy(network).eval().requires_grad_(False)
+    copied.to(device=plan.device, dtype=plan.dtype)
+    for module in copied.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
+    return copied
 
 
-def _features(worker: AxialNet, groups: npt.NDArray[np.float32], plan: _Plan) -> Floats:
-    bf16 = torch.autocast(plan.device.type, torch.bfloat16) if plan.precision == "bf16" else nullcontext()
+def _features(worker: Network, groups: npt.NDArray[np.float32], plan: _Plan) -> Floats:
     x = torch.from_numpy(groups).to(plan.device, plan.dtype).contiguous(memory_format=torch.channels_last)
+    return _computed(worker.features, x, plan)
+
+
+def _combined(network: Network, parts: Floats, plan: _Plan, cancelled: Callable[[], bool]) -> Floats:
+    """Return Z of what all slice groups gave; if the device fails, from the CPU."""
+    if cancelled():
+        raise Cancelled("The run was cancelled.")
+    try:
+        return _computed(_worker(network, plan).combine, torch.from_numpy(parts).to(plan.device), plan)
+    except RuntimeError as reason:
+        if plan.device.type == "cpu":
+            raise
+        plan.to_cpu(reason)
+    return _computed(_worker(network, plan).combine, torch.from_numpy(parts), plan)
+
+
+def _computed(step: Callable[[Tensor], Tensor], x: Tensor, plan: _Plan) -> Floats:
+    """Return one step of the network as an array, computed as ``plan`` says."""
+    bf16 = torch.autocast(plan.device.type, torch.bfloat16) if plan.precision == "bf16" else nullcontext()
     with torch.inference_mode(), bf16, _full_fp32(plan.device):
-        z: Tensor = worker.features(x)
-    return z.to(plan.dtype).cpu().contiguous().numpy()
+        values = step(x)
+    return values.to(plan.dtype).cpu().contiguous().numpy()
 
 
 def _full_fp32(device: torch.device) -> AbstractContextManager[None]:
@@ -242,8 +273,12 @@ def _through_head(model: Model, z: Floats) -> tuple[Floats, Floats | None]:
     head = copy.deepcopy(model.network.head).eval().cpu().to(values.dtype)
     with torch.inference_mode():
         scores = head(values).numpy()
-        per_slice = head.slice_scores(values).T.contiguous().numpy() if hasattr(head, "slice_scores") else None
+        per_slice = head.slice_scores(values).T.contiguous().numpy() if isinstance(head, AxialHead) else None
     return scores, per_slice
+
+
+def _never() -> bool:
+    return False
 
 
 def _first_line(reason: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
 from training.geometry import Layer, receptive_field
@@ -10,7 +10,24 @@ from training.geometry import Layer, receptive_field
 AxisLayers = tuple[list[Layer], list[Layer], list[Layer]]
 """Layers along (slice, row, column), first to last."""
 
-_POINTWISE = (nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, nn.Identity, nn.Dropout)
+
+class SlicesAsDepth(nn.Module):
+    """[H, F, D1, D2] -> [1, F, H, D1, D2]: one 3-D picture with the slice groups along its first axis."""
+
+    def forward(self, parts: Tensor) -> Tensor:
+        """Return the same values as one 3-D picture."""
+        return parts.transpose(0, 1)[None]
+
+
+class SlicesAsChannels(nn.Module):
+    """[H, F, D1, D2] -> [1, H, F, D1, D2]: slice groups become channels and features an axis to convolve over."""
+
+    def forward(self, parts: Tensor) -> Tensor:
+        """Return the same values as one 3-D picture whose first axis are the features."""
+        return parts[None]
+
+
+_POINTWISE = (nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, nn.Identity, nn.Dropout, SlicesAsDepth)
 _WINDOWED = (nn.Conv2d, nn.Conv3d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)
 
 

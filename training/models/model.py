@@ -9,8 +9,9 @@ from typing import Any
 from torch import nn
 
 from training.geometry import CellLayout
-from training.models.axialnet import AxialNet, AxialNetConfig
-from training.models.heads import FloatArray32, Guarantee, closed_form, find_guarantee
+from training.models.config import NetworkConfig
+from training.models.heads import FloatArray32, Guarantee, closed_form, fully_connected
+from training.models.network import Network
 from training.preprocess import InputSpec
 
 NOT_FOR_CLINICAL_USE = "For research only; not for clinical use."
@@ -70,7 +71,7 @@ class Model:
         If labels, input spec and network do not fit together.
     """
 
-    network: AxialNet
+    network: Network
     labels: tuple[str, ...]
     input_spec: InputSpec
     name: str
@@ -84,7 +85,7 @@ class Model:
         if reason := labels_misfit(config, self.labels) or spec_misfit(config, self.input_spec):
             raise ValueError(reason)
         self.sha256 = self.sha256 or weights_sha256(self.network)
-        self.guarantee = find_guarantee(self.network.head, self.network.z_shape)
+        self.guarantee = self.network.guarantee()
 
     @property
     def architecture(self) -> str:
@@ -98,16 +99,20 @@ class Model:
 
     @property
     def z_shape(self) -> tuple[int, int, int, int]:
-        """Shape of Z: (H, F, D1, D2)."""
+        """Shape of Z: (H, F, D1, D2); H counts slice groups, or cells where the network convolves over slices."""
         features, rows, columns = self.network.z_shape
-        return (self.input_spec.n_groups, features, rows, columns)
+        return (self.cells.n_cells[0], features, rows, columns)
 
     def closed_form(self) -> tuple[FloatArray32, FloatArray32]:
         """Return the head's (W [M, F, D1, D2], b [M]); see :func:`training.models.heads.closed_form`."""
         return closed_form(self.network.head, self.network.z_shape)
 
+    def fully_connected(self) -> tuple[FloatArray32, FloatArray32]:
+        """Return the one layer's (W [M, F, D1, D2], b [M]); see :func:`training.models.heads.fully_connected`."""
+        return fully_connected(self.network.head, self.network.z_shape)
 
-def labels_misfit(config: AxialNetConfig, labels: tuple[str, ...]) -> str:
+
+def labels_misfit(config: NetworkConfig, labels: tuple[str, ...]) -> str:
     """Return why ``labels`` cannot name the outputs of such a network; empty if they can."""
     if len(labels) != config.n_labels:
         return f"the network has {config.n_labels} outputs, the label list {len(labels)} names"
@@ -116,9 +121,9 @@ def labels_misfit(config: AxialNetConfig, labels: tuple[str, ...]) -> str:
     return ""
 
 
-def spec_misfit(config: AxialNetConfig, spec: InputSpec) -> str:
+def spec_misfit(config: NetworkConfig, spec: InputSpec) -> str:
     """Return why such a network cannot take inputs of ``spec``; empty if it can."""
-    expected = (config.n_groups * config.group, *config.in_plane)
+    expected = config.shape
     if spec.shape == expected and spec.group == config.group:
         return ""
     return (

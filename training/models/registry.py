@@ -10,9 +10,11 @@ from typing import Any, get_args
 
 from training.issues import InputError, error
 from training.labels import label_names
-from training.models.axialnet import Architecture, AxialNetConfig, build_network
+from training.models.build import new_network
 from training.models.checkpoint import load_checkpoint
+from training.models.config import Architecture, NetworkConfig
 from training.models.model import CheckpointMetadata, Model
+from training.models.weights import NOT_PRETRAINED
 from training.preprocess import InputSpec
 
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
@@ -82,10 +84,13 @@ def build_model(
     spec
         The input; the paper's by default.
     options
-        Further fields of :class:`training.models.axialnet.AxialNetConfig`, such as ``width`` or ``cut_stage``.
+        Further fields of :class:`training.models.config.NetworkConfig`, such as ``width`` or ``cut_stage``.
     """
     names = tuple(label_names() if labels is None else labels)
     spec = spec or InputSpec()
-    config = AxialNetConfig.from_spec(architecture, spec, len(names), **options)
-    metadata = CheckpointMetadata(training={"weights": "random", "seed": seed})
-    return Model(build_network(config, seed), names, spec, name or f"{architecture}:random:{seed}", metadata=metadata)
+    config = NetworkConfig.from_spec(architecture, spec, len(names), **options)
+    training: dict[str, Any] = {"weights": "random", "seed": seed}
+    if architecture in NOT_PRETRAINED:
+        training["pretrained"] = False
+    metadata = CheckpointMetadata(training=training)
+    return Model(new_network(config, seed), names, spec, name or f"{architecture}:random:{seed}", metadata=metadata)

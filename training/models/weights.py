@@ -9,20 +9,28 @@ from pathlib import Path
 from torch import Tensor
 
 from training.labels import label_names
-from training.models.axialnet import AxialNet, AxialNetConfig, build_network
+from training.models.axialnet import build_network
 from training.models.checkpoint import load_state
+from training.models.config import NetworkConfig
 from training.models.model import CheckpointMetadata, Model
+from training.models.network import Network
 from training.models.tensorfile import file_sha256, read_any_tensors, refused
 from training.preprocess import InputSpec
 
 RESNET18_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
 """SHA-256 of torchvision's ResNet-18 weights (IMAGENET1K_V1); their file name carries its first eight digits."""
 
+NOT_PRETRAINED = {
+    "randinit": "it is AxialNet without them, to measure what they are worth",
+    "conv3d": "it has no ResNet",
+}
+"""Architectures whose trunk starts from random weights, and why."""
+
 TRUNK_CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 """ResNet-18's children without the last two; the authors' ``features`` numbers them from 0."""
 
 
-def load_trunk_weights(network: AxialNet, path: str | Path) -> None:
+def load_trunk_weights(network: Network, path: str | Path) -> None:
     """Copy published ResNet-18 weights into the trunk; stages behind the cut and the classifier are left out.
 
     Parameters
@@ -35,9 +43,13 @@ def load_trunk_weights(network: AxialNet, path: str | Path) -> None:
     Raises
     ------
     InputError
-        If names or shapes are not those of the trunk.
+        If names or shapes are not those of the trunk, or the architecture stands for the lack of such weights.
     """
     path = Path(path)
+    architecture = network.config.architecture
+    if architecture in NOT_PRETRAINED:
+        fact = f"{architecture} does not start from published weights: {NOT_PRETRAINED[architecture]}."
+        raise refused("weights-unwanted", fact, "Leave the weights out, or choose another architecture.", path)
     given = {k: v for k, v in read_any_tensors(path).items() if not k.startswith("fc.")}
     behind = tuple(f"layer{stage}." for stage in range(network.config.cut_stage + 1, 5))
     trunk = {f"trunk.{k}": v for k, v in given.items() if not k.startswith(behind)}
@@ -105,7 +117,7 @@ def load_authors_state_dict(
     names = tuple(label_names() if labels is None else labels)
     spec = spec or InputSpec()
     given = read_any_tensors(path)
-    network = build_network(AxialNetConfig.from_spec("axialnet", spec, len(names)))
+    network = build_network(NetworkConfig.from_spec("axialnet", spec, len(names)))
     load_state(network, translate_authors_names(given), path)
     metadata = CheckpointMetadata(training={"weights": "the authors' format", "source_sha256": file_sha256(path)})
     return Model(network, names, spec, path.stem, metadata=metadata)

@@ -16,10 +16,11 @@ from training.geometry import Geometry
 from training.issues import Cancelled, InputError, Severity, note
 from training.models.heads import Guarantee, MeanOverSlices, PooledHead
 from training.models.model import Model
-from training.models.registry import ARCHITECTURES, build_model, load_model
+from training.models.registry import build_model, load_model
 from training.preprocess import InputSpec
 from training.volume import Volume
 
+ARCHITECTURES = ("axialnet", "axialnet-same", "axialnet-local")
 LABELS = ("nodule", "mass", "emphysema", "cardiomegaly")
 NARROW = {"width": 4, "custom_channels": (6, 5)}
 SMALL = InputSpec(spacing_mm=(2.0, 2.0, 2.0), shape=(12, 160, 176))

@@ -11,17 +11,19 @@ from training.models.heads import (
     AxialHead,
     GlobalAveragePool,
     Guarantee,
+    MaxHead,
     MeanOverSlices,
     PooledHead,
     closed_form,
     find_guarantee,
+    fully_connected,
 )
 
 Z_SHAPE = (3, 4, 5)
 N = 60
 
 
-class MaxOverSlices(nn.Module):
+class MaxByAnotherName(nn.Module):
     def forward(self, scores: Tensor) -> Tensor:
         return scores.amax(0)
 
@@ -57,7 +59,8 @@ HEADS = {
     "pooled": (PooledHead(3, 2), Guarantee.POOLED_FULLY_CONNECTED),
     "two layers": (mlp(), Guarantee.NONE),
     "sigmoid": (nn.Sequential(AxialHead(Z_SHAPE, 2), nn.Sigmoid()), Guarantee.NONE),
-    "max over slices": (nn.Sequential(nn.Flatten(1), nn.Linear(N, 2), MaxOverSlices()), Guarantee.NONE),
+    "unknown pooling": (nn.Sequential(nn.Flatten(1), nn.Linear(N, 2), MaxByAnotherName()), Guarantee.NONE),
+    "highest slice": (MaxHead(Z_SHAPE, 2), Guarantee.ONE_FULLY_CONNECTED_MAX),
     "max in disguise": (nn.Sequential(nn.Flatten(1), nn.Linear(N, 2), LyingMean()), Guarantee.NONE),
     "rectified before": (WrongSum(Z_SHAPE, 2), Guarantee.NONE),
     "pooled twice": (nn.Sequential(GlobalAveragePool(), nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), Guarantee.NONE),
@@ -70,6 +73,24 @@ def test_guarantees_are_found(name: str) -> None:
     found = find_guarantee(head, Z_SHAPE)
     assert found is expected
     assert found.holds == (expected is not Guarantee.NONE)
+
+
+def test_the_layer_of_a_maximum_is_given_but_has_no_closed_form() -> None:
+    head = MaxHead(Z_SHAPE, 2)
+    weights, bias = fully_connected(head, Z_SHAPE)
+    z = torch.randn(7, *Z_SHAPE)
+    per_slice = np.einsum("mfij,hfij->hm", weights, z.numpy()) + bias
+    np.testing.assert_allclose(head(z).detach().numpy(), per_slice.max(0), atol=1e-6)
+    with pytest.raises(ValueError, match="closed form"):
+        closed_form(head, Z_SHAPE)
+    with pytest.raises(ValueError, match="not one fully connected layer"):
+        fully_connected(mlp(), Z_SHAPE)
+
+
+def test_a_head_that_only_claims_to_take_the_maximum_is_found_out() -> None:
+    head = MaxHead(Z_SHAPE, 2)
+    head.fc.register_forward_hook(lambda module, inputs, output: output.clamp(min=-1, max=1))
+    assert find_guarantee(head, Z_SHAPE) is Guarantee.NONE
 
 
 def test_a_head_that_only_claims_to_be_linear_is_found_out() -> None:
@@ -122,8 +143,10 @@ def test_looking_for_a_guarantee_changes_nothing() -> None:
 
 
 def test_words_differ_and_say_which_map_is_exact() -> None:
-    assert len({g.words for g in Guarantee}) == len({g.details for g in Guarantee}) == 3
+    assert len({g.words for g in Guarantee}) == len({g.details for g in Guarantee}) == len(Guarantee) == 6
     assert Guarantee.NONE.words.startswith("No guarantee")
     assert "HiResCAM" in Guarantee.ONE_FULLY_CONNECTED.words
-    assert [g.holds_for_gradcam for g in Guarantee] == [False, True, False]
+    assert [g for g in Guarantee if g.holds_for_gradcam] == [Guarantee.POOLED_FULLY_CONNECTED]
+    assert [g for g in Guarantee if not g.has_maps] == [Guarantee.NO_MAP]
+    assert all(g.holds for g in Guarantee if g.is_linear)
     assert Guarantee("none") is Guarantee.NONE
