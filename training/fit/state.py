@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from training.io.atomic import atomic_path
+from training.io.atomic import atomic_path, readable_by_others
 from training.issues import InputError, error
 
 FORMAT = "hirescam-training-state-1"
@@ -63,6 +63,7 @@ def save_state(
     header = {"format": FORMAT, "place": json.dumps(asdict(place)), "recipe": json.dumps(recipe)}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=header)
+        readable_by_others(temporary)
 
 
 def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: Mapping[str, Any]) -> Place:

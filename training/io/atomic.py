@@ -63,6 +63,13 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
         _remove(partial)
 
 
+def readable_by_others(path: Path) -> None:
+    """Give a file the permissions that a newly opened one gets; some libraries write theirs for the owner only."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
 def write_issue(path: Path, failure: OSError) -> Issue | None:
     """Return what ``failure`` means for someone who wanted to write ``path``; None if it is of another kind."""
     if failure.errno not in _WRITE_FAILURES:

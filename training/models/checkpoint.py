@@ -43,13 +43,14 @@ def save_checkpoint(path: str | Path, model: Model) -> str:
     """
     from safetensors.torch import save_file
 
-    from training.io.atomic import atomic_path
+    from training.io.atomic import atomic_path, readable_by_others
 
     path = Path(path)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
     _check_finite(tensors, path)
     with atomic_path(path) as partial:
         save_file(tensors, partial, metadata={FORMAT: json.dumps(_metadata(model), allow_nan=False)})
+        readable_by_others(partial)
         return file_sha256(partial)
 
 

@@ -259,3 +259,9 @@ def test_loading_leaves_the_random_state_alone(saved: Path) -> None:
     torch.manual_seed(3)
     load_checkpoint(saved)
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_checkpoints_can_be_read_by_others(saved: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    assert saved.stat().st_mode == plain.stat().st_mode
