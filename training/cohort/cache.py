@@ -1,8 +1,9 @@
 """Prepared CTs on disk: compressed int16, chunks of whole slice groups, filled as cases are first asked for.
 
 Every case is a zarr 3 array of its own. It is found by what it was made from: the bytes of the source, what else
-decided its HU, the input specification and ``PREPROCESSING``. Nothing in the cache says whose CT it is. An entry appears in one step when it is complete, so
-several processes can fill one cache, and a killed one leaves nothing that could be taken for an entry.
+decided its HU, the input specification and ``PREPROCESSING``. Nothing in the cache says whose CT it is. An entry
+appears in one step when it is complete, so several processes can fill one cache, and a killed one leaves nothing that
+could be taken for an entry.
 """
 
 from __future__ import annotations

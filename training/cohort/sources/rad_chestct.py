@@ -22,7 +22,6 @@ from training.io import read_ct
 from training.issues import InputError, Issue, Severity, error, warning
 from training.labels import all_labels, label_names
 from training.partition.reports.columns import OTHER_LOCATION, column_names, labels_from_columns
-from training.partition.reports.labels import abnormality_of
 from training.partition.reports.vocabulary import load_vocabulary
 from training.volume import Volume
 
@@ -151,9 +150,7 @@ def rules(columns: tuple[str, ...]) -> Rules:
     places = [column.partition("*")[2] for column in columns]
     right = rule * np.array([p.startswith("right") for p in places])[:, None] * lung
     left = rule * np.array([p.startswith("left") for p in places])[:, None] * lung
-    abnormalities = {column.partition("*")[0] for column in columns}
-    known = np.array([abnormality_of(label) in abnormalities for label in all_labels()])
-    return rule, right, left, known
+    return rule, right, left, rule.any(axis=0)
 
 
 def _sides(

@@ -62,10 +62,10 @@ def checked_columns(names: Sequence[str] | None, path: Path) -> tuple[str, ...]:
     return columns
 
 
-def first(names: Iterable[object], total: int | None = None) -> str:
+def first(names: Iterable[object]) -> str:
     """Return the first ten of ``names`` as text, and how many more there are."""
     listed = [str(name) for name in names]
-    rest = (len(listed) if total is None else total) - SHOWN
+    rest = len(listed) - SHOWN
     return ", ".join(listed[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
