@@ -6,16 +6,21 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from training.partition.segment.analysis import Analysis
-from training.partition.segment.shapes import Mask, components, dilate, erode, fill_slices, largest
+from training.partition.segment.shapes import Mask, components, convex_hull, dilate, erode, fill_slices, largest
 
 TISSUE_HU: Final = -300
 """Anything denser is tissue, table or clothes: fat is about -100, foam below -850."""
 
 ROOM_AIR_HU: Final = -930
-"""Air around the patient is below this, lungs on average above."""
+ROOM_MEAN_HU: Final = -968
+"""Air around the patient: every voxel below the first, their mean below the second; lungs on average are above both."""
+
+PADDING_HU: Final = -1020
+"""What lies outside a round field of view, after clipping."""
 
 TABLE_MM: Final = 4.0
 """Sheets thinner than twice this are detached from the patient."""
@@ -27,22 +32,25 @@ IN_PLANE: Final = np.array([np.zeros((3, 3)), ndimage.generate_binary_structure(
 class Body:
     """Masks on the analysis grid.
 
-    ``tissue``: the patient's dense tissue without the table; ``room``: air around the patient; ``enclosed``: has tissue
-    on both sides along its row or its column; ``inside``: within the skin (lungs that touch the edge of the field of
-    view may be missing until they are found).
+    ``tissue``: the patient's dense tissue without the table; ``room``: air around the patient and ``padding`` outside
+    the field of view; ``hull``: the convex hull of the tissue in every slice; ``inside``: within the skin (lungs that
+    touch the edge of the field of view may be missing until they are found).
     """
 
     tissue: Mask
     room: Mask
-    enclosed: Mask
+    padding: Mask
+    hull: Mask
     inside: Mask
 
 
 def find_body(ct: Analysis) -> Body:
     """Find the patient."""
     tissue = _patient(ct)
-    room = _room_air(ct)
-    return Body(tissue, room, _enclosed(tissue), fill_slices(tissue) & ~room)
+    padding = _at_edge(ct.hu <= PADDING_HU, np.zeros_like(tissue))
+    air = (ct.hu < ROOM_AIR_HU) & ~padding
+    room = padding | _at_edge(air, padding, ct.hu)
+    return Body(tissue, room, padding, _hulls(tissue), fill_slices(tissue) & ~room)
 
 
 def _patient(ct: Analysis) -> Mask:
@@ -51,23 +59,30 @@ def _patient(ct: Analysis) -> Mask:
     return dense & dilate(core, TABLE_MM + max(ct.spacing_mm[1:]), ct.spacing_mm)
 
 
-def _room_air(ct: Analysis) -> Mask:
-    """Return near-pure air that reaches the edge of its own slice: never by way of the mouth into the lungs."""
-    labels, n = ndimage.label(ct.hu < ROOM_AIR_HU, IN_PLANE)
+def _at_edge(mask: Mask, padding: Mask, hu: npt.NDArray[np.int16] | None = None) -> Mask:
+    """Return the parts of ``mask`` that reach the edge of their own slice, or its padding.
+
+    Slice by slice, so that the way is never through the mouth into the lungs. With ``hu``, parts whose mean is that of
+    lung stay out: lung that a small field of view cuts through.
+    """
+    labels, n = ndimage.label(mask, IN_PLANE)
     edge = np.zeros(n + 1, dtype=bool)
     for side in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
         edge[side.reshape(-1)] = True
+    if padding.any():
+        edge[labels[ndimage.binary_dilation(padding, IN_PLANE)]] = True
+    if hu is not None:
+        flat = labels.reshape(-1)
+        counts = np.maximum(np.bincount(flat, minlength=n + 1), 1)
+        edge &= np.bincount(flat, hu.reshape(-1), minlength=n + 1) / counts < ROOM_MEAN_HU
     edge[0] = False
     return np.asarray(edge[labels])
 
 
-def _enclosed(tissue: Mask) -> Mask:
-    """Return the voxels with tissue before and behind them along their row, or along their column."""
-    out = np.zeros_like(tissue)
-    for axis in (1, 2):
-        before = np.logical_or.accumulate(tissue, axis=axis)
-        behind = np.flip(np.logical_or.accumulate(np.flip(tissue, axis), axis=axis), axis)
-        out |= before & behind
+def _hulls(mask: Mask) -> Mask:
+    out = np.zeros_like(mask)
+    for index in np.flatnonzero(mask.any(axis=(1, 2))):
+        out[index] = convex_hull(mask[index])
     return out
 
 

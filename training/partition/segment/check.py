@@ -10,8 +10,8 @@ from training.issues import Issue, warning
 from training.partition.segment.analysis import HU_RANGE, Analysis
 from training.partition.segment.body import find_body
 from training.partition.segment.lungs import find_lungs
-from training.partition.segment.morphology import canonical
-from training.partition.segment.quality import edge_issues
+from training.partition.segment.morphology import canonical, cut_mm2
+from training.partition.segment.quality import cut_issues, edge_issues
 from training.partition.segment.spine import find_spine
 from training.volume import Volume
 
@@ -40,7 +40,7 @@ def chest_check(volume: Volume) -> tuple[Issue, ...]:
     if ml < LEAST_ML:
         fact = f"only {ml:.0f} ml of aerated lung were found, so this seems not to be a CT of the chest"
         return (warning("not-a-chest", fact, "Predictions for it mean nothing: the model knows whole chests only."),)
-    issues = edge_issues(lungs.air, ct.geometry)
+    issues = [*edge_issues(lungs.air, ct.geometry), *cut_issues(cut_mm2(ct, body, lungs.air))]
     levels = np.flatnonzero(lungs.air.any(axis=(1, 2)))
     height = float(levels[-1] - levels[0] + 1) * ct.spacing_mm[0]
     if height < LEAST_HEIGHT_MM:

@@ -52,6 +52,13 @@ BRONCHUS_REACH_MM: Final = 14.0
 MIDLINE_BAND_MM: Final = 55.0
 """How far from the midline touching lungs may be told apart; beyond it the side is certain."""
 
+WITHIN: Final = 0.4
+"""Air belongs to the patient if this share of it lies in the convex hull of the tissue; a table's foam does not."""
+
+MISSING_ML: Final = 50.0
+LEAST_REST: Final = 0.02
+"""A lung below this was not found; the rest of a collapsed one may have this share of the other."""
+
 BOTH_SIDES: Final = 0.12
 """A part with more than this share on either side of the midline may be both lungs."""
 
@@ -84,30 +91,19 @@ def find_lungs(ct: Analysis, body: Body, airways: Mask, midline: npt.NDArray[np.
     right, left = (_without_bronchi(ct, lung, airways) for lung in (right, left))
     air = right | left
     whole = [_filled(ct, lung, other | leak, wall) for lung, other in ((right, left), (left, right))]
-    gas = candidates & ~whole[0] & ~whole[1]
+    gas = (candidates | body.room) & ~whole[0] & ~whole[1]
     return Lungs(whole[0], whole[1] & ~whole[0], air, gas, leak)
 
 
 def candidate_air(ct: Analysis, body: Body) -> Mask:
     """Return air within the patient, also where a cropped field of view cuts through the lung."""
-    air = (ct.hu < LUNG_HU) & ~body.room
-    rim = dilate(body.room, 1.1 * max(ct.spacing_mm[1:]), ct.spacing_mm) & ~body.inside
-    labels, counts = components(air & ~rim & (body.inside | body.enclosed | _no_room(body.room)[:, None, None]))
-    inside = np.bincount(labels.reshape(-1), body.inside.reshape(-1), minlength=len(counts))
-    edge = np.zeros(len(counts), dtype=bool)
-    padding = dilate(ct.hu <= -1023, 2.2 * max(ct.spacing_mm[1:]), ct.spacing_mm) if (~body.inside).any() else None
-    if padding is not None:
-        edge[labels[padding]] = True
-    for side in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
-        edge[side.reshape(-1)] = True
-    kept = (inside > 0.5 * counts) | edge
+    reach = 1.1 * max(ct.spacing_mm[1:])
+    rim = dilate(body.room & ~body.padding, reach, ct.spacing_mm) & ~body.inside
+    labels, counts = components((ct.hu < LUNG_HU) & ~body.room & ~rim)
+    within = np.bincount(labels.reshape(-1), (body.inside | body.hull).reshape(-1), minlength=len(counts))
+    kept = within > WITHIN * counts
     kept[0] = False
     return np.asarray(kept[labels])
-
-
-def _no_room(room: Mask) -> npt.NDArray[np.bool_]:
-    """Return the slices that show next to no air around the patient: crops within the chest."""
-    return np.asarray(room.mean(axis=(1, 2)) < 0.01)
 
 
 def _sides(ct: Analysis, air: Mask, midline: npt.NDArray[np.float64]) -> tuple[Mask, Mask]:
@@ -118,20 +114,29 @@ def _sides(ct: Analysis, air: Mask, midline: npt.NDArray[np.float64]) -> tuple[M
     on_right = np.bincount(
         labels.reshape(-1), np.broadcast_to(is_right[:, None], labels.shape).reshape(-1), minlength=len(counts)
     )
-    right, left = np.zeros_like(air), np.zeros_like(air)
+    sides = (np.zeros_like(air), np.zeros_like(air))
     for label in by_size(counts, ct.voxels(LEAST_LUNG_ML)):
         mean, share = sums[label] / counts[label], on_right[label] / counts[label]
         if not MEAN_HU[0] < mean < MEAN_HU[1]:
             continue
         part = labels == label
-        pieces = [part]
-        if BOTH_SIDES < share < 1 - BOTH_SIDES:
-            pieces = _split(ct, part, midline)
-        for piece in pieces:
-            side = right if (piece & is_right[:, None]).sum() > 0.5 * piece.sum() else left
+        two_sided = BOTH_SIDES < share < 1 - BOTH_SIDES
+        for piece in _split(ct, part, midline, BOTH_SIDES) if two_sided else [part]:
+            side = sides[0 if (piece & is_right[:, None]).sum() > 0.5 * piece.sum() else 1]
             if not side.any():
                 side |= piece
-    return _only_lungs(right, left)
+    if sides[0].any() != sides[1].any():
+        return _rest_of_lung(ct, sides, midline)
+    return _only_lungs(*sides)
+
+
+def _rest_of_lung(ct: Analysis, sides: tuple[Mask, Mask], midline: npt.NDArray[np.float64]) -> tuple[Mask, Mask]:
+    """Look for the rest of a collapsed lung that touches the other one."""
+    only = sides[0] | sides[1]
+    pieces = _split(ct, only, midline, LEAST_REST)
+    if len(pieces) < 2 or min(piece.sum() for piece in pieces) < ct.voxels(MISSING_ML):
+        return sides
+    return pieces[0], pieces[1]
 
 
 def _only_lungs(right: Mask, left: Mask) -> tuple[Mask, Mask]:
@@ -148,8 +153,10 @@ def _only_lungs(right: Mask, left: Mask) -> tuple[Mask, Mask]:
     return right, left
 
 
-def _split(ct: Analysis, part: Mask, midline: npt.NDArray[np.float64]) -> list[Mask]:
+def _split(ct: Analysis, part: Mask, midline: npt.NDArray[np.float64], least: float) -> list[Mask]:
     """Return the two lungs that touch in ``part``, or ``[part]`` if it is one lung that reaches over the midline.
+
+    The smaller must have at least the share ``least`` of the larger.
 
     Erosion separates them; the watershed of the radiodensity from these markers finds the junction between them, near
     the midline only.
@@ -158,7 +165,7 @@ def _split(ct: Analysis, part: Mask, midline: npt.NDArray[np.float64]) -> list[M
     inner, middle = part[box], midline[box[0]] - box[2].start
     offset = (np.arange(inner.shape[2]) - middle[:, None]) * ct.spacing_mm[2]
     depth = distance_mm(inner, ct.spacing_mm)
-    markers = _markers(depth, offset, ct.spacing_mm)
+    markers = _markers(depth, offset, ct.spacing_mm, least)
     if markers is None:
         return [part]
     far = np.broadcast_to((np.abs(offset) > MIDLINE_BAND_MM)[:, None], inner.shape)
@@ -176,14 +183,14 @@ def _split(ct: Analysis, part: Mask, midline: npt.NDArray[np.float64]) -> list[M
 
 
 def _markers(
-    depth: npt.NDArray[np.float32], offset: npt.NDArray[np.float64], spacing: tuple[float, float, float]
+    depth: npt.NDArray[np.float32], offset: npt.NDArray[np.float64], spacing: tuple[float, float, float], least: float
 ) -> npt.NDArray[np.int32] | None:
     """Return 1 right and 2 left of the first erosion that leaves a large part on either side of the midline."""
     step = min(spacing[1:])
     for radius in np.arange(1.0, 7.5, 0.5) * step:
         labels, counts = components(depth > radius)
         two = list(by_size(counts, 1))[:2]
-        if len(two) < 2 or counts[two[1]] < 0.12 * counts[two[0]]:
+        if len(two) < 2 or counts[two[1]] < least * counts[two[0]]:
             continue
         means = [float(offset[np.nonzero(labels == label)[::2]].mean()) for label in two]
         if min(means) < -8 and max(means) > 8:

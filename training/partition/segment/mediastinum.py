@@ -10,14 +10,15 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from training.partition.segment.analysis import Analysis
+from training.partition.segment.body import IN_PLANE
 from training.partition.segment.lungs import Lungs
-from training.partition.segment.shapes import Mask, fill_enclosed
+from training.partition.segment.shapes import Mask, convex_hull, fill_enclosed
 from training.partition.segment.spine import Spine
 
 UNION_MM: Final = 60.0
 """The lungs of this much above a slice show where the chest wall is in front of the heart."""
 
-DOME_SHARE: Final = 0.97
+DOME_SHARE: Final = 0.985
 """A lung's cross-section falls below this share of its largest where the diaphragm's dome begins."""
 
 BELOW_DOME_MM: Final = (10.0, 40.0, 60.0)
@@ -33,13 +34,19 @@ BELOW_CARINA_MM: Final = 100.0
 SPREAD: Final = 0.1
 """How much wider the mediastinum may get below a dome, mm per mm: the liver and the stomach begin there."""
 
+FLANK_MM: Final = 40.0
+FLANKED: Final = 0.4
+"""The heart ends where lung is left in less than this share of the rows farther than this in front of the spine."""
+
+POCKET_MM2: Final = 1200.0
+"""Largest cross-section of what a lung may wrap round."""
+
 PREVERTEBRAL_MM: Final = (40.0, 45.0)
 """Half width and depth of the zone of aorta and oesophagus below the heart."""
 
 VERTEBRA_HALF_MM: Final = 19.0
 
 Plane = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +76,35 @@ def find_mediastinum(ct: Analysis, inside: Mask, lungs: Lungs, spine: Spine, car
     union = _above(both, UNION_MM / ct.spacing_mm[0])
     levels = _levels(ct, lungs, spine, carina)
     bounds = _Bounds(ct.hu.shape[1:], SPREAD * ct.spacing_mm[0] / ct.spacing_mm[2])
+    free = np.zeros_like(out)
     for index in np.flatnonzero(both.any(axis=(1, 2))).tolist():
-        region = _between(edges, index, union[index]) & ~_behind(ct, spine, index)
-        region &= inside[index] & ~both[index]
+        free[index] = inside[index] & ~both[index] & ~_behind(ct, spine, index)
+        region = _between(edges, index, union[index]) & free[index]
         held = (index > levels.right_dome, index > levels.left_dome)
         region &= bounds.within(*held)
         bounds.follow(region, *held)
         if index > levels.bottom:
             region &= _prevertebral(ct, spine, index)
         out[index] = region
-    return fill_enclosed(out | both) & ~both & inside if out.any() else out
+    out |= _pockets(ct, free, out, both, levels)
+    below = slice(min(levels.right_dome, levels.left_dome), None)
+    out[below] &= ~lungs.gas[below]
+    return fill_enclosed(out | both) & ~both & inside & ~lungs.gas
+
+
+def _pockets(ct: Analysis, tissue: Mask, region: Mask, lungs: Mask, levels: _Levels) -> Mask:
+    """Return what lung wraps round from behind, such as the aorta: lung on both sides, mediastinum beside it."""
+    top = slice(0, min(levels.right_dome, levels.left_dome))
+    right = np.logical_or.accumulate(lungs[top], axis=2)
+    left = np.logical_or.accumulate(lungs[top, :, ::-1], axis=2)[:, :, ::-1]
+    labels, n = ndimage.label(tissue[top] & right & left & ~region[top], IN_PLANE)
+    area = np.bincount(labels.reshape(-1), minlength=n + 1) * ct.spacing_mm[1] * ct.spacing_mm[2]
+    beside = np.bincount(labels[ndimage.binary_dilation(region[top], IN_PLANE)], minlength=n + 1)
+    taken = (area < POCKET_MM2) & (beside >= 2)
+    taken[0] = False
+    out = np.zeros_like(region)
+    out[top] = taken[labels]
+    return out
 
 
 class _Bounds:
@@ -125,7 +151,17 @@ def _levels(ct: Analysis, lungs: Lungs, spine: Spine, carina: int | None) -> _Le
     bottom = max(right + reach, min(left, right + most) + low)
     if carina is not None:
         bottom = max(bottom, carina + round(BELOW_CARINA_MM / slice_mm))
+    bottom = max(min(bottom, _last_flanked(ct, lungs, spine) + low), min(right, left))
     return _Levels(right, left, bottom)
+
+
+def _last_flanked(ct: Analysis, lungs: Lungs, spine: Spine) -> int:
+    """Return the last slice in which lung stands beside the heart, in rows well in front of the spine."""
+    rows = (lungs.right | lungs.left).any(axis=2)
+    ahead = np.arange(ct.hu.shape[1]) < (spine.front - FLANK_MM / ct.spacing_mm[1])[:, None]
+    flanked = (rows & ahead).sum(axis=1).astype(float) * ct.spacing_mm[1]
+    most = np.percentile(flanked[flanked > 0], 90) if flanked.any() else 0.0
+    return int(np.flatnonzero(flanked >= FLANKED * most)[-1])
 
 
 def _dome(lung: Mask, slice_mm: float) -> int:
@@ -154,38 +190,7 @@ def _above(mask: Mask, slices: float) -> Mask:
 def _between(edges: _Edges, index: int, union: Plane) -> Plane:
     columns = np.arange(union.shape[1])
     right, left = edges.right[index][:, None], edges.left[index][:, None]
-    return np.asarray((columns > right) & (columns < left) & hull(union))
-
-
-def hull(mask: Plane) -> Plane:
-    """Return the convex hull of a slice's mask, filled."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    out = np.zeros_like(mask)
-    if rows.size < 2:
-        return mask.copy()
-    first = np.argmax(mask[rows], axis=1).astype(np.float64)
-    last = mask.shape[1] - 1 - np.argmax(mask[rows, ::-1], axis=1).astype(np.float64)
-    every = np.arange(rows[0], rows[-1] + 1)
-    low = np.interp(every, *_envelope(rows, first))
-    high = -np.interp(every, *_envelope(rows, -last))
-    columns = np.arange(mask.shape[1])
-    out[every] = (columns >= low[:, None]) & (columns <= high[:, None])
-    return out
-
-
-def _envelope(x: npt.NDArray[np.integer], y: Rows) -> tuple[Rows, Rows]:
-    """Return the corners of the lower convex envelope of points sorted by x."""
-    kept: list[tuple[float, float]] = []
-    for point in zip(x.tolist(), y.tolist(), strict=True):
-        while len(kept) > 1 and _turns_down(kept[-2], kept[-1], point):
-            kept.pop()
-        kept.append(point)
-    corners = np.asarray(kept, dtype=np.float64)
-    return corners[:, 0], corners[:, 1]
-
-
-def _turns_down(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) <= 0
+    return np.asarray((columns > right) & (columns < left) & convex_hull(union))
 
 
 def _behind(ct: Analysis, spine: Spine, index: int) -> Plane:

@@ -14,12 +14,12 @@ from training.partition.organs import LEFT_LUNG, MEDIASTINUM, RIGHT_LUNG
 from training.partition.segment.airways import Airways, find_airways
 from training.partition.segment.analysis import Analysis, analysis_grid
 from training.partition.segment.body import Body, find_body, with_lungs
-from training.partition.segment.lungs import Lungs, find_lungs
+from training.partition.segment.lungs import MISSING_ML, Lungs, find_lungs
 from training.partition.segment.mediastinum import find_mediastinum
 from training.partition.segment.mirror import mirrored
-from training.partition.segment.quality import MISSING_ML, SINGLE_LEAST_ML, Findings
+from training.partition.segment.quality import SINGLE_LEAST_ML, Findings
 from training.partition.segment.refine import native_body, refined
-from training.partition.segment.shapes import Mask
+from training.partition.segment.shapes import Mask, dilate
 from training.partition.segment.spine import Spine, find_spine
 from training.volume import Volume
 
@@ -54,7 +54,15 @@ def find_anatomy(ct: Analysis, report: Report) -> Anatomy:
     lungs, missing = _completed(ct, lungs, inside, spine)
     mediastinum = find_mediastinum(ct, inside, lungs, spine, airways.carina)
     leak_ml = float(lungs.leak.sum()) * ct.voxel_ml
-    return Anatomy(ct, body, spine, airways, lungs, inside, mediastinum, Findings(leak_ml, missing))
+    found = Findings(leak_ml, missing, cut_mm2(ct, body, lungs.air))
+    return Anatomy(ct, body, spine, airways, lungs, inside, mediastinum, found)
+
+
+def cut_mm2(ct: Analysis, body: Body, air: Mask) -> float:
+    """Return the area of lung against the padding outside the field of view, about."""
+    pixel_mm = max(ct.spacing_mm[1:])
+    touching = air & dilate(body.padding, 1.1 * pixel_mm, ct.spacing_mm)
+    return float(touching.sum()) * ct.geometry.voxel_mm3 / pixel_mm
 
 
 def _completed(ct: Analysis, lungs: Lungs, inside: Mask, spine: Spine) -> tuple[Lungs, int | None]:

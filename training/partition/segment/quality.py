@@ -11,9 +11,7 @@ import numpy.typing as npt
 from training.geometry import Geometry
 from training.issues import Issue, Severity, error, warning
 from training.partition.organs import LEFT_LUNG, ORGAN_NAMES, RIGHT_LUNG
-
-MISSING_ML: Final = 50.0
-"""A lung below this was not found."""
+from training.partition.segment.lungs import MISSING_ML
 
 SINGLE_LEAST_ML: Final = 400.0
 """If one lung is missing, the other must have this much to be believed."""
@@ -28,7 +26,10 @@ EDGE_MM2: Final = 300.0
 """Lung area in the first or last slice from which it counts as cut off there."""
 
 LATERAL_MM2: Final = 900.0
-"""Lung area on the other four faces of the volume, or against its padding."""
+"""Lung area on the other four faces of the volume."""
+
+CUT_MM2: Final = 2500.0
+"""The same against the padding."""
 
 WAY_OUT: Final = "Check the organ contours; masks made elsewhere can be read with the backend 'file'."
 
@@ -40,6 +41,8 @@ class Findings:
     leak_ml: float = 0.0
     mirrored: int | None = None
     """Label of a lung without air, whose place was taken from the other lung."""
+    cut_mm2: float = 0.0
+    """Lung against the padding outside a round field of view."""
 
 
 Labels = npt.NDArray[np.uint8]
@@ -61,6 +64,7 @@ def reasons(labels: Labels, geometry: Geometry, volumes: dict[str, float], found
             )
         )
     issues += edge_issues(np.isin(labels, (RIGHT_LUNG, LEFT_LUNG)), geometry)
+    issues += cut_issues(found.cut_mm2)
     if found.leak_ml >= 15:
         fact = f"{found.leak_ml:.0f} ml of gas below the lungs, as in stomach or bowel, were part of a lung; left out"
         issues.append(warning("leak-to-bowel", fact, WAY_OUT))
@@ -130,3 +134,11 @@ def edge_issues(lung: npt.NDArray[np.bool_], geometry: Geometry) -> list[Issue]:
             way_out = "Slices may be missing at this end: check the series." if axis == 0 else ""
             issues.append(warning(code, fact, way_out or "Findings outside the field of view cannot be seen."))
     return issues
+
+
+def cut_issues(cut_mm2: float) -> list[Issue]:
+    """Return a warning if a round field of view cuts through lung."""
+    if cut_mm2 < CUT_MM2:
+        return []
+    fact = f"the round field of view cuts through lung ({cut_mm2 / 100:.0f} cm2), so part of the chest is missing"
+    return [warning("lungs-at-edge", fact, "Findings outside the field of view cannot be seen.")]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edt import edt  # type: ignore[import-not-found]
 
 Mask = npt.NDArray[np.bool_]
+Line = npt.NDArray[np.float64]
 Spacing = tuple[float, float, float]
 
 THREADS: Final = max(1, min(4, os.cpu_count() or 1))
@@ -123,3 +124,34 @@ def fill_enclosed(mask: Mask) -> Mask:
     """
     axial, coronal, sagittal = (fill_slices(mask, axis) for axis in range(3))
     return (axial & coronal) | (axial & sagittal) | (coronal & sagittal)
+
+
+def convex_hull(mask: Mask) -> Mask:
+    """Return the convex hull of a slice's mask, filled."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    out = np.zeros_like(mask)
+    if rows.size < 2:
+        return mask.copy()
+    first = np.argmax(mask[rows], axis=1).astype(np.float64)
+    last = mask.shape[1] - 1 - np.argmax(mask[rows, ::-1], axis=1).astype(np.float64)
+    every = np.arange(rows[0], rows[-1] + 1)
+    low = np.interp(every, *_envelope(rows, first))
+    high = -np.interp(every, *_envelope(rows, -last))
+    columns = np.arange(mask.shape[1])
+    out[every] = (columns >= low[:, None]) & (columns <= high[:, None])
+    return out
+
+
+def _envelope(x: npt.NDArray[np.integer], y: Line) -> tuple[Line, Line]:
+    """Return the corners of the lower convex envelope of points sorted by x."""
+    kept: list[tuple[float, float]] = []
+    for point in zip(x.tolist(), y.tolist(), strict=True):
+        while len(kept) > 1 and _turns_down(kept[-2], kept[-1], point):
+            kept.pop()
+        kept.append(point)
+    corners = np.asarray(kept, dtype=np.float64)
+    return corners[:, 0], corners[:, 1]
+
+
+def _turns_down(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) <= 0
