@@ -3,7 +3,7 @@
     python benchmarks/demo_architectures.py OUT [--training 1300 --epochs 6 --test 250] [--only NAME ...]
 
 OUT keeps phantoms and runs, so that the comparison can go on where it stopped. Prints a table and writes
-``OUT/comparison.json``.
+``OUT/comparison.json`` and, in short, ``OUT/demo_architectures.json`` (kept in ``training/data``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from training.cohort.phantom_cases import phantom_cases
-from training.evaluate.demo import TEST_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, outcomes
+from training.evaluate.demo import COMPARISON_FILE, TEST_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, outcomes
 from training.evaluate.metrics import mean_applicable
 from training.evaluate.phantoms import classification_report, pointing_report
 from training.fit import TrainConfig, train
@@ -46,6 +46,45 @@ def main() -> None:
         rows[name] = compare(merge(preset("demo"), settings), options)
         path.write_text(json.dumps(rows, indent=1), encoding="utf-8")
         print_row(name, rows[name])
+    (options.out / COMPARISON_FILE).write_text(json.dumps(table(rows), indent=1), encoding="utf-8")
+
+
+def table(rows: dict[str, Any]) -> dict[str, Any]:
+    """Return what the demo checkpoint tells of the comparison: one line for a candidate, the best pointer chosen.
+
+    Chosen is the candidate with the smallest pointing error among those within 0.05 of the best mean AUROC.
+    """
+    lines = [{"name": name, **line(row)} for name, row in rows.items()]
+    best = max(entry["mean_auroc"] for entry in lines)
+    close = [entry for entry in lines if entry["mean_auroc"] >= best - 0.05]
+    chosen = min(close, key=lambda entry: entry["median_pointing_mm"])
+    rule = "the smallest focal pointing error among those within 0.05 of the best mean AUROC"
+    return {"chosen": chosen["architecture"], "chosen_candidate": chosen["name"], "rule": rule, "rows": lines}
+
+
+def line(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of one candidate."""
+    kept = (
+        "architecture",
+        "n_training",
+        "epochs",
+        "parameters",
+        "cells",
+        "receptive_field_mm",
+        "seconds",
+        "cpu_seconds",
+    )
+    trained, untrained = row["trained"], row["untrained"]
+    return {
+        **{key: row[key] for key in kept},
+        "n_test": trained["n_phantoms"],
+        "mean_auroc": round(trained["mean_auroc"], 4),
+        "median_pointing_mm": trained["focal"]["model"]["median_mm"],
+        "untrained_mean_auroc": round(untrained["mean_auroc"], 4),
+        "untrained_median_pointing_mm": untrained["focal"]["model"]["median_mm"],
+        "uniform_median_pointing_mm": trained["focal"]["uniform"]["median_mm"],
+        "centre_prior_median_pointing_mm": trained["focal"]["centre_prior"]["median_mm"],
+    }
 
 
 def arguments() -> argparse.Namespace:
@@ -86,7 +125,11 @@ def compare(config: TrainConfig, options: argparse.Namespace) -> dict[str, Any]:
     )
     parameters = sum(p.numel() for p in trained.network.parameters())
     fields = [round(f.size_px * mm) for f, mm in zip(trained.cells.fields, spec.spacing_mm, strict=True)]
-    recipe = {"n_training": options.training, "epochs": config.run.epochs}
+    recipe = {
+        "architecture": config.model.architecture,
+        "n_training": options.training,
+        "epochs": config.run.epochs,
+    }
     layout = {"parameters": parameters, "cells": list(trained.cells.n_cells), "receptive_field_mm": fields}
     worth = {"trained": judge(trained, options), "untrained": judge(untrained, options)}
     return {**recipe, **layout, **cost, **worth}

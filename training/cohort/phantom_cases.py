@@ -9,19 +9,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from training.cohort.phantom import PLANTABLE, PhantomGrid, make_phantom
+from training.cohort.phantom import PLANTABLE, Phantom, PhantomGrid, make_phantom
 from training.fit.cases import ArrayCases
 from training.io.atomic import atomic_path
 from training.issues import Cancelled
 from training.preprocess import InputSpec, prepare
 
-VOLUMES_FILE, TARGETS_FILE, SEEDS_FILE = "volumes.npy", "targets.npy", "seeds.json"
+BLOCK_PX = 8
+"""Rows and columns of the blocks in which the findings' places are kept."""
+
+VOLUMES_FILE, TARGETS_FILE, PLACES_FILE, SEEDS_FILE = "volumes.npy", "targets.npy", "places.npy", "seeds.json"
 
 Progress = Callable[[int, int, str], None]
 Stop = Callable[[], bool]
@@ -33,10 +36,34 @@ def grid_of(spec: InputSpec) -> PhantomGrid:
     return PhantomGrid(spec.shape, spec.spacing_mm)
 
 
-def phantom_case(seed: int, spec: InputSpec) -> tuple[npt.NDArray[np.int16], list[int]]:
-    """Return the model input (int16 HU on the grid of ``spec``) and the targets, in the order of ``PLANTABLE``."""
+class PhantomCase(NamedTuple):
+    """A phantom for training: int16 HU on the model's grid; targets and places in the order of ``PLANTABLE``."""
+
+    hu: npt.NDArray[np.int16]
+    targets: list[int]
+    places: npt.NDArray[np.uint8]
+
+
+def phantom_case(seed: int, spec: InputSpec) -> PhantomCase:
+    """Return the phantom of ``seed`` on the grid of ``spec``."""
     phantom = make_phantom(seed, grid_of(spec))
-    return prepare(phantom.volume, spec).hu, [phantom.labels[name] for name in PLANTABLE]
+    targets = [phantom.labels[name] for name in PLANTABLE]
+    return PhantomCase(prepare(phantom.volume, spec).hu, targets, places_of(phantom, spec))
+
+
+def blocks_of(spec: InputSpec) -> tuple[int, int, int]:
+    """Return into how many blocks of ``BLOCK_PX`` (slice groups along the first axis) the grid of ``spec`` is cut."""
+    slices, rows, columns = spec.shape
+    return (slices // spec.group, -(-rows // BLOCK_PX), -(-columns // BLOCK_PX))
+
+
+def places_of(phantom: Phantom, spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """Return in which blocks the findings are: uint8 [M, *blocks], 1 where a finding of the label has a voxel."""
+    places = np.zeros((len(PLANTABLE), *blocks_of(spec)), dtype=np.uint8)
+    for finding in phantom.findings:
+        s, r, c = finding.voxels().T
+        places[PLANTABLE.index(finding.label), s // spec.group, r // BLOCK_PX, c // BLOCK_PX] = 1
+    return places
 
 
 def phantom_cases(
@@ -62,7 +89,9 @@ def phantom_cases(
             (partial_folder / SEEDS_FILE).write_text(json.dumps(content), encoding="utf-8")
     volumes = np.load(folder / VOLUMES_FILE, mmap_mode="r", allow_pickle=False)
     ids = tuple(f"phantom-{seed}" for seed in seeds)
-    return ArrayCases(volumes, np.load(folder / TARGETS_FILE, allow_pickle=False), PLANTABLE, ids)
+    targets = np.load(folder / TARGETS_FILE, allow_pickle=False)
+    places = np.load(folder / PLACES_FILE, mmap_mode="r", allow_pickle=False)
+    return ArrayCases(volumes, targets, PLANTABLE, ids, places)
 
 
 def _holds(folder: Path, content: Mapping[str, object]) -> bool:
@@ -81,11 +110,14 @@ def _make(
     shape = (len(seeds), *spec.shape)
     volumes = np.lib.format.open_memmap(folder / VOLUMES_FILE, mode="w+", dtype=np.int16, shape=shape)
     targets = np.zeros((len(seeds), len(PLANTABLE)), dtype=np.float32)
+    blocks = (*targets.shape, *blocks_of(spec))
+    places = np.lib.format.open_memmap(folder / PLACES_FILE, mode="w+", dtype=np.uint8, shape=blocks)
     for row, case in enumerate(in_processes(partial(phantom_case, spec=spec), seeds, processes, cancelled)):
-        volumes[row], targets[row] = case
+        volumes[row], targets[row], places[row] = case
         if progress is not None:
             progress(row + 1, len(seeds), "making phantoms")
     volumes.flush()
+    places.flush()
     np.save(folder / TARGETS_FILE, targets)
 
 

@@ -6,10 +6,12 @@ seeds are used: to train, to choose thresholds, and to judge. Not for clinical u
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 import torch
 
 import training
-from training.cohort.phantom import PLANTABLE, make_phantom
+from training.cohort.phantom import make_phantom
 from training.cohort.phantom_cases import grid_of, in_processes, phantom_cases
 from training.evaluate.metrics import youden_point
 from training.evaluate.phantoms import Outcome, classification_report, outcome, pointing_report
@@ -32,6 +34,7 @@ TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = 100_000, 200_000, 300_000
 """First phantom seed of each set; the ranges never meet."""
 
 MODEL_FILE = "demo.safetensors"
+COMPARISON_FILE = "demo_architectures.json"
 WORDS = "Trained on synthetic phantoms; not for clinical use."
 COMMAND = "hirescam train --preset demo --output DIR"
 
@@ -102,7 +105,7 @@ def judged(
         mean_probability=means,
         threshold=thresholds,
         training={**provenance(size), **model.metadata.training},
-        evaluation=evaluation(judged_on, model.labels, thresholds),
+        evaluation={**evaluation(judged_on, model.labels, thresholds), "architectures": architectures()},
         licence=LICENCE,
     )
     return replace(model, name="demo", metadata=metadata, sha256="")
@@ -170,10 +173,17 @@ def provenance(size: DemoSize) -> dict[str, Any]:
         "phantom_generator": phantom_fingerprint(),
         "training_seeds": [TRAINING_SEEDS, TRAINING_SEEDS + size.training - 1],
         "validation_seeds": [VALIDATION_SEEDS, VALIDATION_SEEDS + size.validation - 1],
-        "labels": list(PLANTABLE),
+        "test_seeds": [TEST_SEEDS, TEST_SEEDS + size.test - 1],
         "mean_probability": f"over the {size.validation} validation phantoms",
         "threshold": f"greatest Youden index on the {size.validation} validation phantoms",
     }
+
+
+def architectures() -> dict[str, Any]:
+    """Return the comparison by which the demo's architecture was chosen (``benchmarks/demo_architectures.py``)."""
+    text = files("training.data").joinpath(COMPARISON_FILE).read_text(encoding="utf-8")
+    comparison: dict[str, Any] = json.loads(text)
+    return comparison
 
 
 def phantom_fingerprint() -> dict[str, str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,41 +13,62 @@ from training.fit.config import AugmentSettings
 from training.volume import AIR_HU
 
 HuArray = npt.NDArray[np.int16]
+PlaceArray = npt.NDArray[np.uint8]
+T = TypeVar("T", bound=np.generic)
 
 
-def augmented(hu: HuArray, settings: AugmentSettings, rng: np.random.Generator) -> HuArray:
-    """Return a variation of ``hu`` (slice, row, column), same shape; the draws depend on ``rng`` alone.
+@dataclass(frozen=True)
+class Variation:
+    """One draw: what is done to a training CT, and to anything that lies on its grid.
 
-    Order: flip, turn, shift, HU shift, noise. The flip reverses one axis, drawn among the three; the turn is in the
-    axial plane (and needs square slices).
+    ``flip`` is the axis that is reversed, ``turns`` the number of quarter turns in the axial plane, ``shift_px`` the
+    move along (slice, row, column), ``hu_shift`` and ``hu_noise`` change the HU. Order as listed.
     """
-    result = hu
-    if settings.flip_probability and rng.random() < settings.flip_probability:
-        result = np.flip(result, axis=int(rng.integers(3)))
-    if settings.rotate_probability and rng.random() < settings.rotate_probability:
-        result = np.rot90(result, k=int(rng.integers(1, 4)), axes=(1, 2))
-    if any(settings.shift_px):
-        limit = np.asarray(settings.shift_px)
-        result = shifted(result, rng.integers(-limit, limit + 1))
-    return _with_hu_changes(np.ascontiguousarray(result), settings, rng)
+
+    flip: int | None
+    turns: int
+    shift_px: tuple[int, int, int]
+    hu_shift: float
+    hu_noise: float
+
+    def moved(self, array: npt.NDArray[T], fill: int, step: tuple[int, int, int] = (1, 1, 1)) -> npt.NDArray[T]:
+        """Return ``array`` [..., slice, row, column], of cells of ``step`` voxels, flipped, turned and moved."""
+        result = array if self.flip is None else np.flip(array, axis=self.flip - 3)
+        result = np.rot90(result, self.turns, axes=(-2, -1))
+        by = [round(d / s) for d, s in zip(self.shift_px, step, strict=True)]
+        return shifted(result, by, fill) if any(by) else np.ascontiguousarray(result)
 
 
-def shifted(hu: HuArray, by: npt.NDArray[np.integer]) -> HuArray:
-    """Return ``hu`` moved by whole voxels towards higher indices (lower if negative); air moves in."""
-    result = np.full_like(hu, AIR_HU)
-    target = tuple(slice(max(d, 0), n + min(d, 0)) for d, n in zip(by.tolist(), hu.shape, strict=True))
-    source = tuple(slice(max(-d, 0), n + min(-d, 0)) for d, n in zip(by.tolist(), hu.shape, strict=True))
-    result[target] = hu[source]
+def draw_variation(settings: AugmentSettings, rng: np.random.Generator) -> Variation:
+    """Return a variation; it depends on ``rng`` alone."""
+    flip = int(rng.integers(3)) if rng.random() < settings.flip_probability else None
+    turns = int(rng.integers(1, 4)) if rng.random() < settings.rotate_probability else 0
+    step = np.asarray(settings.shift_step_px)
+    limit = np.asarray(settings.shift_px) // step
+    slices, rows, columns = (rng.integers(-limit, limit + 1) * step).tolist()
+    offset = rng.uniform(-settings.hu_shift, settings.hu_shift)
+    return Variation(flip, turns, (slices, rows, columns), offset, rng.uniform(0.0, settings.hu_noise))
+
+
+def augmented(hu: HuArray, variation: Variation, rng: np.random.Generator) -> HuArray:
+    """Return ``hu`` (slice, row, column) with ``variation``, same shape; ``rng`` draws the noise. Air moves in.
+
+    Quarter turns need square slices.
+    """
+    moved = variation.moved(hu, AIR_HU)
+    if not variation.hu_shift and not variation.hu_noise:
+        return moved
+    changed = moved + np.float32(variation.hu_shift)
+    if variation.hu_noise:
+        changed += rng.standard_normal(hu.shape, dtype=np.float32) * np.float32(variation.hu_noise)
+    return np.rint(changed).astype(np.int16)
+
+
+def shifted(array: npt.NDArray[T], by: Sequence[int], fill: int) -> npt.NDArray[T]:
+    """Return ``array`` moved along its last axes towards higher indices (lower if negative); ``fill`` moves in."""
+    result = np.full_like(array, fill)
+    sizes = array.shape[-len(by) :]
+    target = tuple(slice(max(d, 0), n + min(d, 0)) for d, n in zip(by, sizes, strict=True))
+    source = tuple(slice(max(-d, 0), n + min(-d, 0)) for d, n in zip(by, sizes, strict=True))
+    result[(..., *target)] = array[(..., *source)]
     return result
-
-
-def _with_hu_changes(hu: HuArray, settings: AugmentSettings, rng: np.random.Generator) -> HuArray:
-    if not settings.hu_shift and not settings.hu_noise:
-        return hu
-    offset = rng.uniform(-settings.hu_shift, settings.hu_shift) if settings.hu_shift else 0.0
-    sigma = rng.uniform(0.0, settings.hu_noise) if settings.hu_noise else 0.0
-    noisy = rng.standard_normal(hu.shape, dtype=np.float32)
-    noisy *= np.float32(sigma)
-    noisy += hu
-    noisy += np.float32(offset)
-    return np.rint(noisy).astype(np.int16)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from training.issues import InputError, error
 
 HuArray = npt.NDArray[np.int16]
+PlaceArray = npt.NDArray[np.uint8]
 
 
 class Cases(Protocol):
@@ -32,6 +33,12 @@ class Cases(Protocol):
     def hu(self, case: int) -> HuArray:
         """Return the CT of a case on the model's grid: shape (slice, row, column), HU, -1000 outside the CT."""
 
+    def places(self, case: int) -> PlaceArray | None:
+        """Return where the abnormalities of a case are, or None if that is not known.
+
+        uint8, shape (M, blocks along slice, row, column): 1 where an abnormality is in a block of the grid.
+        """
+
 
 @dataclass(frozen=True, eq=False)
 class ArrayCases:
@@ -45,6 +52,8 @@ class ArrayCases:
         float32, shape (N, M), 0 or 1.
     labels, case_ids
         M and N names.
+    blocks
+        uint8, shape (N, M, blocks along slice, row, column): where the abnormalities are, if that is known.
 
     Raises
     ------
@@ -56,6 +65,7 @@ class ArrayCases:
     targets: npt.NDArray[np.float32]
     labels: tuple[str, ...]
     case_ids: tuple[str, ...]
+    blocks: PlaceArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)
@@ -70,6 +80,10 @@ class ArrayCases:
     def hu(self, case: int) -> HuArray:
         """Return one CT."""
         return np.asarray(self.volumes[case])
+
+    def places(self, case: int) -> PlaceArray | None:
+        """Return where the abnormalities of a case are, if that is known."""
+        return None if self.blocks is None else np.asarray(self.blocks[case])
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +111,10 @@ class Subset:
     def hu(self, case: int) -> HuArray:
         """Return one CT."""
         return self.whole.hu(self.rows[case])
+
+    def places(self, case: int) -> PlaceArray | None:
+        """Return where the abnormalities of a case are, if that is known."""
+        return self.whole.places(self.rows[case])
 
 
 def split(cases: Cases, validation_share: float, seed: int) -> tuple[Cases, Cases | None]:

@@ -5,11 +5,11 @@ layer hardly moves: the cells of u are positive and nearly the same in every CT,
 part while the abnormality's part is small, and what one cell learns no other cell knows. The same layer is therefore
 trained as
 
-    score = <(C + S) / sqrt(F D1 D2), (u - mean) / deviation> + d
+    score = <C / (sqrt(N) d_cell) + S / (sqrt(N) d_feature), u - mean> + d,    N = F D1 D2
 
-with a part C of every cell, a part S [M, F] that all cells share, the running mean of u per cell and its running
-deviation per feature. That is one fully connected layer in other words: :func:`ConditionedHead.folded` gives its W and
-b.
+with a part C of every cell, a part S [M, F] that all cells share, the running mean of u and its running deviations, per
+cell and per feature (the root of the mean variance over its cells). That is one fully connected layer in other words:
+:func:`ConditionedHead.folded` gives its W and b.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from torch import Tensor, nn
 
 MEMORY = 0.02
 """Share of the newest batch in the running mean and variance, once there have been 1 / MEMORY batches."""
+
+FLOOR = 0.03
+"""Added to the variance of a cell, as a share of its feature's mean variance over cells."""
 
 SMALLEST_VARIANCE = 1e-8
 """Added to the variance of a feature, so that a silent one stays silent."""
@@ -48,7 +51,7 @@ class ConditionedHead(nn.Module):
         self.shared = nn.Parameter(torch.zeros(n_labels, z_shape[0]))
         self.bias = nn.Parameter(torch.zeros(n_labels))
         self.register_buffer("mean", torch.zeros(z_shape))
-        self.register_buffer("variance", torch.ones(z_shape[0]))
+        self.register_buffer("variance", torch.ones(z_shape))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     def forward(self, u: Tensor) -> Tensor:
@@ -61,8 +64,10 @@ class ConditionedHead(nn.Module):
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return the same layer as W [M, F, D1, D2] and b [M]."""
         features, rows, columns = self.z_shape
-        deviation = (self.variance + SMALLEST_VARIANCE).sqrt()[:, None, None]
-        weights = (self.cell + self.shared[:, :, None, None]) / (math.sqrt(features * rows * columns) * deviation)
+        over_cells = self.variance.mean(dim=(1, 2), keepdim=True) + SMALLEST_VARIANCE
+        cell = self.cell / (self.variance + FLOOR * over_cells).sqrt()
+        shared = self.shared[:, :, None, None] / over_cells.sqrt()
+        weights = (cell + shared) / math.sqrt(features * rows * columns)
         return weights, self.bias - torch.einsum("mfij,fij->m", weights, self.mean)
 
     @torch.no_grad()
@@ -71,5 +76,5 @@ class ConditionedHead(nn.Module):
         self.batches += 1
         share = max(MEMORY, 1.0 / float(self.batches))
         self.mean += share * (u.mean(dim=0) - self.mean)
-        spread = (u - self.mean).square().mean(dim=(0, 2, 3))
+        spread = (u - self.mean).square().mean(dim=0)
         self.variance += share * (spread - self.variance)

@@ -67,15 +67,28 @@ class OptimizerSettings:
         "constant", "constant (paper), or one-cycle: linear warm-up, then cosine to zero"
     )
     warmup: float = _doc(0.1, "share of all steps that warm up (one-cycle)", 0.0, 1.0)
+    norm_momentum: float = _doc(
+        0.1, "share of the newest batch in the running statistics of batch normalisation", 1e-4, 1.0
+    )
+    norm_frozen_after: float = _doc(
+        1.0, "share of the epochs after which batch normalisation uses its running statistics in training too", 0.0, 1.0
+    )
     clip_norm: float = _doc(0.0, "longest allowed gradient; 0 for no limit", 0.0)
 
 
 @dataclass(frozen=True)
 class LossSettings:
-    """What is minimised: the classification loss (equation 2)."""
+    """What is minimised: the classification loss (equation 2), and more on request."""
 
     positive_weight_limit: float = _doc(
         1.0, "positives weigh negatives/positives of their label, at most this; 1 is the paper's unweighted loss", 1.0
+    )
+    places: float = _doc(
+        0.0, "weight of the loss that teaches features where abnormalities are; 0 for none (paper)", 0.0
+    )
+    places_until: float = _doc(1.0, "share of the epochs after which that loss is left out", 0.0, 1.0)
+    places_positive_weight: float = _doc(
+        20.0, "how much more a cell with an abnormality counts in it than one without", 1.0
     )
 
 
@@ -86,6 +99,7 @@ class AugmentSettings:
     flip_probability: float = _doc(0.0, "chance to flip one axis, drawn among the three (paper: 0.5)", 0.0, 1.0)
     rotate_probability: float = _doc(0.0, "chance to turn all slices by 90, 180 or 270 degrees (paper: 0.5)", 0.0, 1.0)
     shift_px: tuple[int, int, int] = _doc((0, 0, 0), "largest shift along slice, row and column, voxels", 0)
+    shift_step_px: tuple[int, int, int] = _doc((1, 1, 1), "shifts are multiples of this, voxels", 1)
     hu_shift: float = _doc(0.0, "largest shift of all HU", 0.0)
     hu_noise: float = _doc(0.0, "largest standard deviation of added white noise, HU", 0.0)
 

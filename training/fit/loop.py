@@ -19,11 +19,12 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from training.fit.augment import augmented
+from training.fit.augment import Variation, augmented, draw_variation
 from training.fit.cases import Cases, batches, split
 from training.fit.config import OptimizerSettings, TrainConfig
 from training.fit.losses import balanced_weights, classification_loss
 from training.fit.network import CaseBatch, input_spec, make_network, network_input, write_checkpoint
+from training.fit.places import place_loss
 from training.fit.state import EpochRecord, Place, load_state, save_state
 from training.issues import Cancelled, InputError, error
 
@@ -136,7 +137,8 @@ def _prepare(
     if validation is None:
         training, held = split(cases, config.run.validation_share, config.run.seed)
     fabric = Fabric(accelerator=config.run.device, devices=1, precision=_PRECISIONS[config.run.precision])
-    batch = CaseBatch(make_network(config, len(cases.labels)), config.optimizer.conditioned_head)
+    network = make_network(config, len(cases.labels))
+    batch = CaseBatch(network, config.optimizer.conditioned_head, with_places=config.loss.places > 0)
     model, optimizer = fabric.setup(batch, make_optimizer(batch, config.optimizer))
     weights = balanced_weights(torch.from_numpy(training.targets), config.loss.positive_weight_limit)
     report, stop = progress or _no_progress, cancelled or (lambda: False)
@@ -201,10 +203,11 @@ def _advanced(place: Place, record: EpochRecord, steps_done: int) -> Place:
 
 
 def _train_epoch(run: _Run, place: Place) -> tuple[float, int]:
-    run.model.train()
+    _training_mode(run, place.epochs_done)
     total, step = 0.0, place.steps_done
     settings = run.config.run
-    for batch in batches(len(run.training.case_ids), settings.batch_size, settings.seed, place.epochs_done):
+    count = len(run.training.case_ids)
+    for batch in batches(count, settings.batch_size, settings.seed, place.epochs_done):
         run.progress(step, run.steps, f"epoch {place.epochs_done + 1} of {settings.epochs}")
         if run.cancelled():
             raise Cancelled
@@ -213,14 +216,22 @@ def _train_epoch(run: _Run, place: Place) -> tuple[float, int]:
     return total / len(run.training.case_ids), step
 
 
+def _training_mode(run: _Run, epoch: int) -> None:
+    """Put the network in training mode; late in the run batch normalisation stays as it will be used."""
+    run.model.train()
+    if epoch >= run.config.optimizer.norm_frozen_after * run.config.run.epochs:
+        for module in run.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
 def _step(run: _Run, batch: tuple[int, ...], epoch: int, step: int) -> float:
     """Take one optimizer step and return the summed loss of its cases."""
     settings = run.config.optimizer
     rate = learning_rate(settings, step, run.steps)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * group["factor"]
-    volumes = [_augmented_case(run, case, epoch) for case in batch]
-    losses = _losses(run, run.training, batch, volumes)
+    losses = _training_losses(run, batch, epoch)
     run.optimizer.zero_grad()
     run.fabric.backward(losses.mean())
     if settings.clip_norm:
@@ -229,21 +240,48 @@ def _step(run: _Run, batch: tuple[int, ...], epoch: int, step: int) -> float:
     return float(losses.detach().sum())
 
 
-def _augmented_case(run: _Run, case: int, epoch: int) -> np.ndarray[Any, np.dtype[np.int16]]:
-    rng = np.random.default_rng([run.config.run.seed, 3, epoch, case])
-    return augmented(run.training.hu(case), run.config.augment, rng)
+def _training_losses(run: _Run, batch: tuple[int, ...], epoch: int) -> Tensor:
+    """Return the loss of every case of a batch, each varied by its own draw."""
+    draws = [np.random.default_rng([run.config.run.seed, 3, epoch, case]) for case in batch]
+    variations = [draw_variation(run.config.augment, rng) for rng in draws]
+    volumes = [
+        augmented(run.training.hu(case), variation, rng)
+        for case, variation, rng in zip(batch, variations, draws, strict=True)
+    ]
+    losses, log_odds = _losses(run, run.training, batch, volumes)
+    settings = run.config.loss
+    if log_odds is None or epoch >= settings.places_until * run.config.run.epochs:
+        return losses
+    places = run.fabric.to_device(_places(run.training, batch, variations))
+    return losses + settings.places * place_loss(log_odds, places, settings.places_positive_weight)
 
 
-def _losses(run: _Run, cases: Cases, batch: tuple[int, ...], volumes: list[Any]) -> Tensor:
+def _places(cases: Cases, batch: tuple[int, ...], variations: list[Variation]) -> Tensor:
+    """Return where the abnormalities of a batch are once its cases are varied: float32 [B, M, H, R, C]."""
+    moved = []
+    for case, variation in zip(batch, variations, strict=True):
+        places = cases.places(case)
+        if places is None:
+            way_out = "Set loss.places = 0, or train on phantoms."
+            raise InputError(error("no-places", f"case {cases.case_ids[case]} has no known places.", way_out))
+        sizes = zip(cases.hu(case).shape, places.shape[1:], strict=True)
+        slices, rows, columns = (round(n / blocks) for n, blocks in sizes)
+        moved.append(variation.moved(places, 0, (slices, rows, columns)))
+    return torch.from_numpy(np.stack(moved).astype(np.float32))
+
+
+def _losses(run: _Run, cases: Cases, batch: tuple[int, ...], volumes: list[Any]) -> tuple[Tensor, Tensor | None]:
+    """Return the classification loss of every case, and the log odds of the places if the network gives them."""
     inputs = run.fabric.to_device(network_input(volumes, input_spec(run.config)))
     targets = run.fabric.to_device(torch.from_numpy(cases.targets[list(batch)]))
-    losses = classification_loss(run.model(inputs, len(batch)).float(), targets, run.positive_weight)
+    scores, log_odds = run.model(inputs, len(batch))
+    losses = classification_loss(scores.float(), targets, run.positive_weight)
     finite = torch.isfinite(losses)
     if not bool(finite.all()):
         case = cases.case_ids[batch[int(torch.argmin(finite.int()))]]
         way_out = "Look at this case, or lower optimizer.learning_rate or set optimizer.clip_norm."
         raise InputError(error("non-finite-loss", f"the loss of case {case} is not finite.", way_out))
-    return losses
+    return losses, log_odds
 
 
 @torch.no_grad()
@@ -254,7 +292,7 @@ def mean_loss(run: _Run, cases: Cases) -> float:
     for case in range(len(cases.case_ids)):
         if run.cancelled():
             raise Cancelled
-        total += float(_losses(run, cases, (case,), [cases.hu(case)]))
+        total += float(_losses(run, cases, (case,), [cases.hu(case)])[0])
     return total / len(cases.case_ids)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from training.fit.conditioned import ConditionedHead
 from training.fit.config import TrainConfig
+from training.fit.places import PlaceHead
 from training.geometry import Geometry
 from training.issues import InputError, error
 from training.models import AxialNet, AxialNetConfig, CheckpointMetadata, Model, build_network
@@ -32,24 +33,33 @@ class CaseBatch(nn.Module):
         Sees the slice groups of one CT as its batch.
     conditioned
         Train the last layer as a :class:`ConditionedHead` in place of the network's own.
+    with_places
+        Have a :class:`PlaceHead` too.
     """
 
-    def __init__(self, network: AxialNet, conditioned: bool = False) -> None:
+    def __init__(self, network: AxialNet, conditioned: bool = False, with_places: bool = False) -> None:
         super().__init__()
         self.network = network
+        features, labels = network.z_shape[0], network.config.n_labels
+        self.places = PlaceHead(features, labels) if with_places else None
         self.conditioned = ConditionedHead(network.z_shape, network.config.n_labels) if conditioned else None
 
-    def forward(self, groups: Tensor, n_cases: int) -> Tensor:
-        """Return scores [B, M] of B CTs whose slice groups follow each other in groups [B * H, group, row, column]."""
-        z = self.network.features(groups)
+    def forward(self, groups: Tensor, n_cases: int) -> tuple[Tensor, Tensor | None]:
+        """Return scores [B, M] of B CTs, and the log odds of the places [B, M, H, D1, D2] if asked for.
+
+        The CTs' slice groups follow each other in ``groups`` [B * H, group, row, column].
+        """
+        z = self.network.features(groups).float()
+        z = z.reshape(n_cases, -1, *z.shape[1:])
+        log_odds = None if self.places is None else self.places(z)
         if self.conditioned is not None:
-            return self.conditioned(z.float().reshape(n_cases, -1, *z.shape[1:]).mean(dim=1))  # type: ignore[no-any-return]
-        scores = self.network.head.slice_scores(z)
-        return scores.reshape(n_cases, -1, scores.shape[1]).mean(dim=1)
+            return self.conditioned(z.mean(dim=1)), log_odds
+        return self.network.head.slice_scores(z.flatten(0, 1)).reshape(n_cases, z.shape[1], -1).mean(dim=1), log_odds
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the last layer that is trained."""
-        return list((self.network.head if self.conditioned is None else self.conditioned).parameters())
+        main = self.network.head if self.conditioned is None else self.conditioned
+        return [*main.parameters(), *(() if self.places is None else self.places.parameters())]
 
     def body_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of trunk and custom convolutions."""
@@ -93,6 +103,9 @@ def make_network(config: TrainConfig, n_labels: int) -> AxialNet:
         from training.models.weights import load_trunk_weights
 
         load_trunk_weights(network, Path(settings.trunk_weights))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = config.optimizer.norm_momentum
     return network.to(memory_format=torch.channels_last)
 
 

@@ -24,11 +24,13 @@ def _filled(head: ConditionedHead) -> ConditionedHead:
 def test_scores_are_the_formula_of_the_docstring() -> None:
     head = _filled(ConditionedHead((3, 4, 5), 2)).eval()
     head.mean += 3.0
-    head.variance *= 4.0
+    head.variance[:] = torch.linspace(1.0, 9.0, 60).reshape(3, 4, 5)
     u = _batch()
-    standard = ((u - 3.0) / 2.0).double().numpy()
-    weights = (head.cell + head.shared[:, :, None, None]).detach().double().numpy() / np.sqrt(60)
-    expected = np.einsum("mfij,bfij->bm", weights, standard) + head.bias.detach().numpy()
+    over_cells = head.variance.mean(dim=(1, 2), keepdim=True)
+    own = head.cell / (head.variance + 0.03 * over_cells).sqrt()
+    weights = (own + head.shared[:, :, None, None] / over_cells.sqrt()).detach().double().numpy() / np.sqrt(60)
+    centred = (u - 3.0).double().numpy()
+    expected = np.einsum("mfij,bfij->bm", weights, centred) + head.bias.detach().numpy()
     np.testing.assert_allclose(head(u).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -37,11 +39,11 @@ def test_mean_and_deviation_follow_the_batches() -> None:
     first = _batch()
     head(first)
     torch.testing.assert_close(head.mean, first.mean(dim=0))
-    torch.testing.assert_close(head.variance, (first - first.mean(dim=0)).square().mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(head.variance, (first - first.mean(dim=0)).square().mean(dim=0))
     for seed in range(1, 300):
         head(_batch(seed))
     assert (head.mean - 4.5).abs().max() < 0.4
-    assert (head.variance - 25 / 12).abs().max() < 0.25
+    assert (head.variance - 25 / 12).abs().max() < 0.8
     before = head.mean.clone()
     head.eval()(first)
     torch.testing.assert_close(head.mean, before)
@@ -54,7 +56,7 @@ def test_the_finished_network_has_one_plain_layer_and_the_same_scores() -> None:
     groups = torch.randn((10, 3, 32, 32), generator=torch.Generator().manual_seed(2))
     batch.train()(groups, 2)
     _filled(batch.conditioned)
-    expected = batch.eval()(groups, 2)
+    expected, _ = batch.eval()(groups, 2)
     finished = batch.finished()
     found = torch.stack([finished(groups[:5]), finished(groups[5:])])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

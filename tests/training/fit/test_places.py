@@ -1,0 +1,32 @@
+"""Teaching features where abnormalities are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from training.fit.places import START_BIAS, PlaceHead, place_loss
+
+
+def test_place_loss_is_the_formula_written_out() -> None:
+    rng = np.random.default_rng(0)
+    odds = rng.normal(0, 2, (2, 3, 4, 2, 2))
+    places = rng.integers(0, 2, (2, 3, 4, 4, 6)) * rng.integers(0, 2, (2, 3, 4, 4, 6))
+    truth = places.reshape(2, 3, 4, 2, 2, 2, 3).max(axis=(4, 6))
+    p = 1 / (1 + np.exp(-odds))
+    expected = -(7 * truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean(axis=(2, 3, 4)).sum(axis=1)
+    found = place_loss(torch.from_numpy(odds), torch.from_numpy(places.astype(np.float64)), 7.0)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-10)
+
+
+def test_place_head_is_one_linear_layer_at_every_cell() -> None:
+    head = PlaceHead(3, 2)
+    assert (head(torch.ones(1, 4, 3, 5, 6)) == START_BIAS).all()
+    head.weight.data = torch.tensor([[1.0, 2.0, 3.0], [0.0, -1.0, 0.5]])
+    z = torch.rand(2, 4, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    found = head(z)
+    assert found.shape == (2, 2, 4, 5, 6)
+    assert found[1, 0, 2, 3, 4].item() == pytest.approx(
+        START_BIAS + float(z[1, 2, :, 3, 4] @ torch.tensor([1.0, 2.0, 3.0])), rel=1e-5
+    )
