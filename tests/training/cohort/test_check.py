@@ -1,0 +1,115 @@
+"""Checking a cohort: everything wrong is listed at once, files are looked at quickly, or wholly if asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.cohort.check import run
+from training.issues import Cancelled, InputError, Severity
+
+
+def _ct(seed: int) -> np.ndarray:
+    hu = np.full((6, 12, 12), -900, np.int16)
+    hu[:, 2:10, 2:10] = 30
+    return hu + np.random.default_rng(seed).integers(-9, 9, hu.shape, dtype=np.int16)
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    rows = [("case", "path", "split", "lung nodule", "emphysema")]
+    for seed, split in enumerate(("train", "train", "train", "valid")):
+        np.savez_compressed(tmp_path / f"{seed}.npz", ct=_ct(seed))
+        rows.append((f"case {seed}", f"{seed}.npz", split, str(seed % 2), "0"))
+    _write(tmp_path, rows)
+    return tmp_path
+
+
+def _write(folder: Path, rows: list) -> None:
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(rows)
+
+
+def test_a_good_cohort_is_counted(cohort: Path) -> None:
+    calls: list[tuple[int, int, str]] = []
+    report = run(cohort, progress=lambda *call: calls.append(call))
+    assert report.usable
+    assert report.cases == {"train": 3, "valid": 1}
+    assert report.labels == {"lung nodule": (2, 2, 0), "emphysema": (0, 4, 0)}
+    assert [(i.code, i.severity) for i in report.issues] == [("no-positives", Severity.WARNING)]
+    assert calls[-1] == (4, 4, "looking at files")
+    document = json.loads(json.dumps(report.to_dict()))
+    assert document["labels"]["lung nodule"] == {"present": 2, "absent": 2, "unknown": 0}
+    assert (document["layout"], document["usable"]) == ("table", True)
+
+
+def test_bad_npz_are_found_without_unpacking_them(cohort: Path) -> None:
+    np.savez_compressed(cohort / "0.npz", volume=_ct(0))
+    np.savez_compressed(cohort / "1.npz", ct=np.array([{"a": 1}], dtype=object))
+    np.savez_compressed(cohort / "2.npz", ct=_ct(2)[0])
+    (cohort / "3.npz").write_bytes((cohort / "3.npz").read_bytes()[:200])
+    report = run(cohort)
+    assert not report.usable
+    errors = {i.code: i.file for i in report.issues if i.severity is Severity.ERROR}
+    assert errors == {
+        "missing-key": "0.npz",
+        "pickled": "1.npz",
+        "wrong-rank": "2.npz",
+        "damaged-file": "3.npz",
+    }
+    np.savez_compressed(cohort / "0.npz", ct=_ct(0).astype(np.float64))
+    assert "wrong-type" in {i.code for i in run(cohort).issues}
+
+
+def test_one_issue_stands_for_many_files(cohort: Path) -> None:
+    for seed in range(4):
+        np.savez_compressed(cohort / f"{seed}.npz", volume=_ct(seed))
+    (issue,) = [i for i in run(cohort).issues if i.code == "missing-key"]
+    assert issue.message.startswith("4 files, of which the first: it has no array 'ct'")
+    assert issue.message.endswith("(0.npz, 1.npz, 2.npz, 3.npz)")
+
+
+def test_values_are_looked_at_only_in_a_deep_check(cohort: Path) -> None:
+    np.savez_compressed(cohort / "1.npz", ct=_ct(1) + np.int16(1024))
+    assert run(cohort).usable
+    deep = run(cohort, deep=True)
+    assert [(i.code, i.file) for i in deep.issues if i.severity is Severity.ERROR] == [("not-hu", "1.npz")]
+
+
+def test_cts_shared_between_cases(cohort: Path) -> None:
+    header = ("case", "path", "split", "lung nodule")
+    _write(
+        cohort,
+        [
+            header,
+            ("a", "0.npz", "train", 1),
+            ("b", "0.npz", "valid", 0),
+            ("c", "1.npz", "train", ""),
+            ("d", "1.npz", "train", 0),
+        ],
+    )
+    issues = {i.code: i for i in run(cohort).issues}
+    assert issues["split-overlap"].severity is Severity.ERROR
+    assert issues["split-overlap"].message.endswith(": 0.npz")
+    assert issues["shared-volume"].message.endswith(": 1.npz")
+    assert issues["unknown-values"].message.endswith(": lung nodule (1)")
+
+
+def test_errors_come_first_and_a_missing_split_is_told(cohort: Path) -> None:
+    _write(cohort, [("case", "path", "split", "emphysema"), ("a", "0.npz", "train", 1), ("b", "x.npz", "train", 1)])
+    issues = run(cohort).issues
+    assert [i.severity for i in issues] == sorted((i.severity for i in issues), key=list(Severity).index)
+    assert issues[0].code == "no-volume"
+    assert "no-split" in {i.code for i in issues}
+
+
+def test_what_is_no_cohort_and_stopping(cohort: Path, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(InputError, match="is no cohort"):
+        run(tmp_path / "nothing")
+    with pytest.raises(Cancelled):
+        run(cohort, cancelled=lambda: True)
