@@ -1,0 +1,220 @@
+"""Results as rows, files and a page: complete, n/a where they should be, self-contained and escaped."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from training.evaluate.baselines import UNIFORM, with_baselines
+from training.evaluate.bootstrap import Resampling
+from training.evaluate.classification import Classification, evaluate_predictions
+from training.evaluate.figures import bars_picture, forest_picture, roc_picture
+from training.evaluate.lesions import LesionCase, ball, lesion_tables
+from training.evaluate.organ_iou import OrganCase, choose_thresholds, organ_curves
+from training.evaluate.page import number, page, table
+from training.evaluate.tables import (
+    INTENDED_USE,
+    Evaluation,
+    lesion_rows,
+    organ_rows,
+    pair_comparison_rows,
+    prediction_comparison_rows,
+    summary_rows,
+    to_csv,
+    write_evaluation,
+)
+from training.geometry import Geometry
+
+NASTY = '<script>alert("x")</script> & $x^2$'
+LABELS = ("lung nodule", "cardiomegaly", NASTY)
+PLAN = Resampling(30, 1)
+IMAGE = Geometry.canonical((12, 16, 16), (2.0, 2.0, 2.0))
+CELLS = IMAGE.subgrid((1, 1.5, 1.5), (3, 4, 4), (4, 4, 4))
+
+
+def _classification(seed: int = 0) -> Classification:
+    rng = np.random.default_rng(seed)
+    truth = np.tile(np.arange(30) % 2, (3, 1)).T
+    truth[:, 1] = 0
+    return evaluate_predictions((rng.random(truth.shape) + truth) / 2, truth, LABELS, PLAN)
+
+
+def _organ_cases() -> list[OrganCase]:
+    rng = np.random.default_rng(2)
+    allowed = np.zeros((3, 4, 4, 4))
+    allowed[..., :2] = 1
+    maps = [with_baselines({"HiResCAM": rng.normal(size=(3, 4, 4, 4)) + allowed}, CELLS, IMAGE) for _ in range(6)]
+    return [OrganCase(m, allowed, np.array([True, False, k > 2])) for k, m in enumerate(maps)]
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    curves = organ_curves(_organ_cases(), LABELS)
+    thresholds = {source: choose_thresholds(found) for source, found in curves.items()}
+    tables = {source: found.at(thresholds[source]) for source, found in curves.items()}
+    about = {"model": "A", "variant": "paper", "placement": "stretch"}
+    lesion = ball(IMAGE.to_world((6, 8, 8)), 10.0)
+    cases = [
+        LesionCase({"HiResCAM": case.maps["HiResCAM"]}, CELLS, IMAGE, {"lung nodule": [lesion]})
+        for case in _organ_cases()
+    ]
+    first, second = _classification(), _classification(1)
+    return Evaluation(
+        title=f"Phantoms {NASTY}",
+        classification={"A": first, NASTY: second},
+        organ_iou=organ_rows(curves, thresholds, about, PLAN),
+        lesions=lesion_rows(lesion_tables(cases, LABELS), LABELS, {"model": "A"}, resampling=PLAN),
+        comparisons=prediction_comparison_rows(first, second, ("A", NASTY))
+        + pair_comparison_rows(
+            tables["HiResCAM"], tables[UNIFORM], LABELS, "OrganIoU", ("HiResCAM", UNIFORM), "mean", PLAN
+        ),
+        notes=(f"About {NASTY}",),
+    )
+
+
+class _Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_summary_has_median_and_mean_of_every_metric() -> None:
+    rows = summary_rows(_classification(), "A")
+    assert [(row["metric"], row["average"]) for row in rows[:2]] == [("AUROC", "median"), ("AUROC", "mean")]
+    assert len(rows) == 8
+    assert {row["n_labels"] for row in rows} == {2}
+
+
+def test_files_say_the_same_and_what_does_not_apply_is_null(evaluation: Evaluation, tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "out", evaluation)
+    names = {"evaluation.json", "evaluation.html"} | {f"{name}.csv" for name in evaluation.tables()}
+    assert {path.name for path in folder.iterdir()} == names
+    assert set(evaluation.tables()) == {"summary", "labels", "calibration", "organ_iou", "lesions", "comparisons"}
+
+    text = (folder / "evaluation.json").read_text()
+    assert "NaN" not in text
+    content = json.loads(text)
+    assert content["models"]["A"]["not_applicable"] == ["cardiomegaly"]
+    assert content["intended_use"] == INTENDED_USE
+    absent = next(row for row in content["labels"] if row["label"] == "cardiomegaly")
+    assert (absent["n_positive"], absent["auroc"], absent["brier"], absent["auroc_low"]) == (0, None, None, None)
+    with (folder / "labels.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["label"] for row in rows[:3]] == list(LABELS)
+    assert rows[1]["auroc"] == ""
+    assert float(rows[0]["auroc"]) == pytest.approx(content["labels"][0]["auroc"])
+    assert (folder / "evaluation.html").read_text() == page(evaluation)
+    with pytest.raises(FileExistsError):
+        write_evaluation(folder, evaluation)
+
+
+def test_organ_rows_hold_every_source_group_and_threshold(evaluation: Evaluation) -> None:
+    rows = [row for row in evaluation.organ_iou if row["measure"] == "OrganIoU"]
+    assert list(dict.fromkeys(row["source"] for row in rows)) == ["HiResCAM", UNIFORM, "centre prior"]
+    uniform = {row["group"]: row for row in rows if row["source"] == UNIFORM}
+    assert uniform["all"]["value"] == pytest.approx(0.5)
+    assert (uniform["all"]["n_pairs"], uniform["all"]["n_cases"]) == (9, 6)
+    assert uniform["label: lung nodule"]["threshold"] == 0.004
+    assert (uniform["label: cardiomegaly"]["value"], uniform["label: cardiomegaly"]["threshold"]) == (None, None)
+    assert "organ: lung" in uniform
+
+
+def test_sources_need_thresholds_of_their_own() -> None:
+    curves = organ_curves(_organ_cases(), LABELS)
+    with pytest.raises(ValueError, match="HiResCAM"):
+        organ_rows(curves, {UNIFORM: np.full(3, 0.1)}, {}, PLAN)
+
+
+def test_lesion_rows_use_medians_for_distances_and_means_for_shares(evaluation: Evaluation) -> None:
+    assert {row["measure"]: row["average"] for row in evaluation.lesions} == {
+        "error_mm": "median",
+        "to_centre_mm": "median",
+        "to_mask_mm": "median",
+        "hit": "mean",
+        "cell_hit": "mean",
+        "mass_inside": "mean",
+    }
+
+
+def test_the_page_is_well_formed_escaped_and_needs_nothing_else(evaluation: Evaluation) -> None:
+    text = page(evaluation)
+    found = _Page(text)
+    assert found.open == []
+    tags = {tag for tag, _ in found.tags}
+    assert not tags & {"script", "link", "iframe", "object"}
+    assert NASTY in "".join(found.texts)  # as text, not as markup
+    for _, attributes in found.tags:
+        assert "href" not in attributes
+        assert attributes.get("src", "data:").startswith("data:")  # type: ignore[union-attr]
+        assert not any(name.startswith("on") for name in attributes)
+    assert not re.search(r"https?://", text)
+    assert INTENDED_USE in text
+    assert "n/a" in text
+    assert ">nan" not in text.lower()
+
+
+def test_the_pictures_are_svg_without_anything_from_elsewhere(evaluation: Evaluation) -> None:
+    sources = [a["src"] for tag, a in _Page(page(evaluation)).tags if tag == "img"]
+    assert len(sources) == 2 * 3 + 2 + 2
+    for source in sources:
+        svg = base64.b64decode(str(source).split(",", 1)[1]).decode()
+        root = ET.fromstring(svg)  # noqa: S314 - our own
+        assert root.tag.endswith("svg")
+        for element in root.iter():
+            links = [value for name, value in element.attrib.items() if name.endswith("href")]
+            assert all(link.startswith("#") for link in links)
+
+
+def test_the_same_results_give_the_same_page(evaluation: Evaluation) -> None:
+    assert page(evaluation) == page(evaluation)
+
+
+def test_pictures_of_nothing_are_pictures() -> None:
+    truth = np.zeros((4, 3))
+    empty = evaluate_predictions(truth, truth, LABELS, PLAN)
+    text = page(Evaluation("Nothing", {"A": empty}))
+    assert text.count("<img") == 3
+    for svg in (roc_picture(empty), forest_picture(empty), bars_picture([], "mm")):
+        assert svg.startswith("<svg")
+
+
+def test_cells_of_tables() -> None:
+    html = table([{"a": 1, "value": 0.5, "low": 0.25, "high": 0.75}, {"a": None, "value": np.nan}], ("a", "value"))
+    assert "<td>1</td><td>0.500 (0.250 to 0.750)</td>" in html
+    assert '<td class="none">n/a</td><td class="none">n/a</td>' in html
+    assert (number(3), number(0.1), number(123.456)) == ("3", "0.100", "123.5")
+
+
+def test_csv_keeps_formulas_as_text_and_numbers_as_numbers() -> None:
+    text = to_csv([{"label": "=SUM(A1)", "value": -0.5}, {"label": "mass", "extra": np.float64(1.0), "value": np.nan}])
+    assert text == "label,value,extra\n'=SUM(A1),-0.5,\nmass,,1.0\n"
+
+
+def test_matplotlib_and_torch_are_loaded_only_when_needed() -> None:
+    code = "import sys, training.evaluate.tables; print('matplotlib' in sys.modules, 'torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert out.stdout.split()[0] == "False"

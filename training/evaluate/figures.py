@@ -1,0 +1,133 @@
+"""Pictures of an evaluation as SVG text: ROC, calibration, AUROC per label, OrganIoU against baselines.
+
+matplotlib is loaded when the first picture is drawn. The same results give the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from training.evaluate.baselines import BASELINES
+from training.evaluate.bootstrap import FloatArray
+from training.evaluate.classification import Classification
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE, ORANGE, GREY, LIGHT = "#0072b2", "#d55e00", "#6b6b6b", "#c8c8c8"
+"""Two colours that people with any colour vision tell apart (Okabe & Ito 2008), and greys."""
+
+SETTINGS: Any = {
+    "text.parse_math": False,  # a $ in a name is a $
+    "svg.hashsalt": "hirescam",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
+ROW_INCHES = 0.19
+
+
+def picture(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
+    """Return what ``draw`` puts on one pair of axes as SVG; ``size`` is width and height in inches."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever the user's own settings are
+        mpl.rcParams.update(SETTINGS)
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.add_subplot())
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata=NO_METADATA)
+    svg = stream.getvalue()
+    return svg[svg.index("<svg") :]  # without the document type, which names a file elsewhere
+
+
+def roc_picture(found: Classification) -> str:
+    """Return the ROC of every applicable label, thin, and their mean sensitivity at every specificity, bold."""
+    grid = np.linspace(0.0, 1.0, 201)
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="chance")
+        for fpr, tpr in found.roc.values():
+            axes.plot(fpr, tpr, color=BLUE, alpha=0.25, linewidth=0.8)
+        if found.roc:
+            mean = np.mean([np.interp(grid, fpr, tpr) for fpr, tpr in found.roc.values()], axis=0)
+            axes.plot(grid, mean, color=ORANGE, linewidth=2, label=f"mean of {len(found.roc)} labels")
+        axes.set(xlabel="1 − specificity", ylabel="sensitivity", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+        axes.legend(loc="lower right", frameon=False)
+
+    return picture(draw, (4.6, 4.4))
+
+
+def calibration_picture(found: Classification) -> str:
+    """Return share of positives against mean probability: every label's bins as dots, all labels together as a line."""
+    bins = [(b.n, b.mean_probability, b.share_positive) for rows in found.reliability.values() for b in rows if b.n]
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="perfect")
+        if bins:
+            n, probability, share = np.array(bins, dtype=np.float64).T
+            axes.scatter(probability, share, s=4 + 40 * np.sqrt(n / n.max()), color=BLUE, alpha=0.2, linewidths=0)
+            axes.plot(*_pooled(found), color=ORANGE, marker="o", markersize=4, label="all labels together")
+        axes.set(xlabel="mean probability", ylabel="share of positives", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+        axes.legend(loc="upper left", frameon=False)
+
+    return picture(draw, (4.6, 4.4))
+
+
+def _pooled(found: Classification) -> tuple[FloatArray, FloatArray]:
+    """Return mean probability and share of positives of every bin that has cases, over all labels."""
+    columns = zip(*found.reliability.values(), strict=True)
+    filled = [[b for b in column if b.n] for column in columns]
+    sums = np.array(
+        [
+            [sum(b.n * value for b in column if (value := getattr(b, name)) is not None) for name in _MEANS]
+            + [sum(b.n for b in column)]
+            for column in filled
+            if column
+        ],
+        dtype=np.float64,
+    )
+    return sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]
+
+
+_MEANS = ("mean_probability", "share_positive")
+
+
+def forest_picture(found: Classification) -> str:
+    """Return AUROC of every applicable label with its interval, best first."""
+    rows = [(name, i) for name, i in found.per_label("auroc").items() if i.value is not None]
+    rows.sort(key=lambda row: -(row[1].value or 0.0))
+    names = [f"{name} ({found.n_positive[found.labels.index(name)]})" for name, _ in rows]
+
+    def draw(axes: Axes) -> None:
+        for y, (_, i) in enumerate(rows):
+            axes.plot(np.array([i.low, i.high], dtype=np.float64), [y, y], color=BLUE, linewidth=1.2)
+            axes.plot(np.array([i.value], dtype=np.float64), [y], color=BLUE, marker="o", markersize=3.5)
+        axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
+        axes.set(xlabel="AUROC (in brackets: positives)", yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
+        axes.set_yticklabels(names)
+
+    return picture(draw, (7.2, 0.9 + ROW_INCHES * max(3, len(rows))))
+
+
+def bars_picture(rows: Sequence[Any], unit: str) -> str:
+    """Return a bar with its interval for every row (``source``, ``value``, ``low``, ``high``); baselines in grey."""
+    shown = [row for row in rows if row["value"] is not None]
+
+    def draw(axes: Axes) -> None:
+        for y, row in enumerate(shown):
+            axes.barh(y, row["value"], height=0.65, color=LIGHT if row["source"] in BASELINES else BLUE)
+            if row["low"] is not None:
+                axes.plot([row["low"], row["high"]], [y, y], color="black", linewidth=1.2)
+        axes.set(xlabel=unit, yticks=range(len(shown)), ylim=(len(shown) - 0.4, -0.6))
+        axes.set_yticklabels([str(row["bar"]) for row in shown])
+        axes.set_xlim(left=0)
+
+    return picture(draw, (7.2, 1.0 + 0.28 * max(2, len(shown))))

@@ -1,0 +1,199 @@
+"""An evaluation as one HTML page that needs nothing else: no script, no font, no picture from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from training.evaluate import figures
+from training.evaluate.classification import Classification
+from training.evaluate.pairs import OVERALL
+from training.evaluate.tables import INTENDED_USE, Evaluation, Row, plain
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 72em; margin: 2em auto;
+       padding: 0 1em; }
+h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2.2em; } h3 { font-size: 1.05em; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9em; }
+th, td { padding: 0.15em 0.8em 0.15em 0; text-align: right; border-bottom: 1px solid #ddd; }
+th { border-bottom: 2px solid #999; position: sticky; top: 0; background: #fff; }
+th.text, td.text { text-align: left; } td.none { color: #767676; }
+figure { display: inline-block; margin: 0.5em 1em 0.5em 0; } figcaption { font-size: 0.9em; color: #555; }
+img { max-width: 100%; height: auto; } .use { border-left: 4px solid #d55e00; padding-left: 0.8em; }
+details { margin: 0.6em 0; } summary { cursor: pointer; } .wide { overflow-x: auto; }
+"""
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+SUMMARY_WORDS = (
+    "Medians and means are over the labels to which a metric applies. In brackets: the interval from drawing cases "
+    "with replacement. Labels that no case has, or all have, are not applicable (n/a)."
+)
+ORGAN_WORDS = (
+    "OrganIoU is the share of the cells a map switches on that lies where the abnormality may be. paper: 1 for a map "
+    "with nothing outside; authors: 0 for such a map, as their code has it. Thresholds were chosen for each label on "
+    "validation cases. Soft mass is the share of the positive map in the allowed region, without threshold. Only "
+    "labels that a case has count; every (case, label) pair counts the same. A number means little unless it beats "
+    "the baselines."
+)
+LESION_WORDS = (
+    "error_mm: distance from the peak of the map to the nearest lesion (its centre if compact, else its edge); hit: "
+    "the peak lies in a lesion; cell_hit: the peak's cell touches one; mass_inside: share of the positive map on "
+    "lesions. Distances are medians, shares are means."
+)
+COMPARISON_WORDS = (
+    "First minus second on the same cases; share below zero: of the resamples in which the difference is negative."
+)
+
+
+def page(evaluation: Evaluation) -> str:
+    """Return the page; every text in it is escaped."""
+    sections = [_head(evaluation)]
+    sections += [_model(name, found) for name, found in evaluation.classification.items()]
+    sections.append(_organ(evaluation.organ_iou) if evaluation.organ_iou else "")
+    sections.append(_lesions(evaluation.lesions) if evaluation.lesions else "")
+    sections.append(_comparisons(evaluation.comparisons) if evaluation.comparisons else "")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(evaluation.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(part for part in sections if part)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _head(evaluation: Evaluation) -> str:
+    notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
+    listed = f"<ul>{notes}</ul>" if notes else ""
+    return f'<h1>{escape(evaluation.title)}</h1>\n<p class="use"><strong>{INTENDED_USE}</strong></p>\n{listed}'
+
+
+def _model(name: str, found: Classification) -> str:
+    tables = Evaluation("", {name: found}).tables()
+    plan = found.resampling
+    facts = (
+        f"{found.n_cases} cases, {len(found.labels)} labels, {plan.n} resamples (seed {plan.seed}, {plan.level:.0%})."
+    )
+    absent = ", ".join(found.not_applicable)
+    return "\n".join(
+        (
+            f"<h2>Predictions: {escape(name)}</h2>",
+            f"<p>{escape(facts)} {escape(SUMMARY_WORDS)}</p>",
+            f"<p>Not applicable: {escape(absent)}.</p>" if absent else "",
+            table(tables["summary"], ("metric", "average", "value", "n_labels")),
+            image(figures.roc_picture(found), "ROC: every label thin, their mean bold"),
+            image(
+                figures.calibration_picture(found), "Calibration: bins of every label as dots, larger for more cases"
+            ),
+            image(figures.forest_picture(found), "AUROC of every label with its interval"),
+            folded("All labels", table(tables["labels"], ("label", "n_positive", *figures_of(tables["labels"])))),
+        )
+    )
+
+
+def figures_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the columns that have an interval beside them."""
+    return tuple(key for key in rows[0] if f"{key}_low" in rows[0])
+
+
+def _organ(rows: Sequence[Row]) -> str:
+    overall = [_barred(row) for row in rows if row["group"] == OVERALL]
+    names = tuple(key for key in rows[0] if key not in _HIDDEN)
+    parts = [f"<h2>Organs</h2><p>{escape(ORGAN_WORDS)}</p>"]
+    for measure in dict.fromkeys(str(row["measure"]) for row in overall):
+        bars = [row for row in overall if row["measure"] == measure]
+        parts.append(image(figures.bars_picture(bars, measure), f"{measure} over all pairs; baselines in grey"))
+    parts.append(table([row for row in rows if not _of_label(row)], names))
+    parts.append(folded("Every label", table([row for row in rows if _of_label(row)], names)))
+    return "\n".join(parts)
+
+
+def _lesions(rows: Sequence[Row]) -> str:
+    names = tuple(key for key in rows[0] if key not in _HIDDEN)
+    parts = [f"<h2>Lesions</h2><p>{escape(LESION_WORDS)}</p>"]
+    for measure, unit in (
+        ("error_mm", "median pointing error, mm"),
+        ("mass_inside", "mean share of the map on lesions"),
+    ):
+        bars = [_barred(row) for row in rows if row["measure"] == measure and row["group"] == OVERALL]
+        parts.append(image(figures.bars_picture(bars, unit), f"{unit}; baselines in grey"))
+    parts.append(table([row for row in rows if not _of_label(row)], names))
+    parts.append(folded("Every label", table([row for row in rows if _of_label(row)], names)))
+    return "\n".join(parts)
+
+
+def _comparisons(rows: Sequence[Row]) -> str:
+    names = ("first", "second", "measure", "group", "difference", "share_below_zero")
+    main = [row for row in rows if row["group"] == OVERALL or str(row["group"]).endswith("over labels")]
+    heading = f"<h2>Comparisons</h2><p>{escape(COMPARISON_WORDS)}</p>"
+    rest = [row for row in rows if row not in main]
+    return "\n".join((heading, table(main, names), folded("All groups and labels", table(rest, names)) if rest else ""))
+
+
+_HIDDEN = ("low", "high", "n_resamples")
+
+
+def _of_label(row: Row) -> bool:
+    return str(row["group"]).startswith("label: ")
+
+
+def _barred(row: Row) -> dict[str, Any]:
+    """Return the row with the name of its bar: the source, and what else tells rows apart."""
+    told = [str(row[key]) for key in ("model", "variant", "placement") if key in row]
+    return {**row, "bar": " · ".join([str(row["source"]), *told])}
+
+
+def table(rows: Iterable[Row], names: Sequence[str]) -> str:
+    """Return rows as an HTML table; an interval is put in brackets behind the number it belongs to."""
+    found = [plain(row) for row in rows]
+    text = {name for name in names if any(isinstance(row.get(name), str) for row in found)}
+    heads = "".join(f'<th scope="col"{_class(name in text)}>{escape(_title(name))}</th>' for name in names)
+    lines = "".join(f"<tr>{''.join(_cell(row, name) for name in names)}</tr>\n" for row in found)
+    return f'<div class="wide"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table></div>'
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").removeprefix("n ").replace("auroc", "AUROC")
+
+
+def _class(is_text: bool) -> str:
+    return ' class="text"' if is_text else ""
+
+
+def _cell(row: Row, name: str) -> str:
+    value = row.get(name)
+    if value is None:
+        return '<td class="none">n/a</td>'
+    if isinstance(value, str):
+        return f'<td class="text">{escape(value)}</td>'
+    low, high = next(((row[a], row[b]) for a, b in _ends(name) if a in row and b in row), (None, None))
+    interval = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
+    return f"<td>{number(value)}{interval}</td>"
+
+
+def _ends(name: str) -> list[tuple[str, str]]:
+    own = [(f"{name}_low", f"{name}_high")]
+    return [*own, ("low", "high")] if name in ("value", "difference") else own
+
+
+def number(value: float) -> str:
+    """Return a count as it is, and any other number with three digits after the point (one from 100 on)."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def folded(title: str, content: str) -> str:
+    """Return content that opens on a click."""
+    return f"<details><summary>{escape(title)}</summary>\n{content}\n</details>"
+
+
+def image(svg: str, caption: str) -> str:
+    """Return a picture that is part of the page."""
+    data = base64.b64encode(svg.encode()).decode()
+    words = escape(caption)
+    return (
+        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{words}"><figcaption>{words}</figcaption></figure>'
+    )

@@ -1,0 +1,295 @@
+"""Results as rows, and rows as CSV, JSON and one HTML page.
+
+A row is a mapping of plain JSON types; what does not apply is None: null in JSON, empty in CSV, "n/a" on the page.
+Cases are only counted, never named.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.evaluate.bootstrap import BoolArray, Difference, FloatArray, Interval, Resampling
+from training.evaluate.classification import METRIC_NAMES, METRICS, OVER_LABELS, Classification, compare_predictions
+from training.evaluate.lesions import MEASURES
+from training.evaluate.organ_iou import OrganCurves
+from training.evaluate.pairs import Average, GroupResult, compare_pairs, label_groups, summarise_pairs
+from training.io.atomic import atomic_path
+
+Row = Mapping[str, Any]
+Rows = tuple[Row, ...]
+
+SCHEMA = "hirescam-evaluation"
+SCHEMA_VERSION = 1
+INTENDED_USE = "Research only, not for clinical use."
+JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
+
+LESION_AVERAGE: Mapping[str, Average] = {
+    "error_mm": "median",
+    "to_centre_mm": "median",
+    "to_mask_mm": "median",
+    "hit": "mean",
+    "cell_hit": "mean",
+    "mass_inside": "mean",
+}
+"""Distances are summed up by their median, shares by their mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Everything that one evaluation found.
+
+    Parameters
+    ----------
+    title
+        What was evaluated.
+    classification
+        By model.
+    organ_iou, lesions, comparisons
+        Rows from :func:`organ_rows`, :func:`lesion_rows` and the ``..._comparison_rows`` functions.
+    notes
+        Facts about the data and the models that a reader needs, in sentences.
+    """
+
+    title: str
+    classification: Mapping[str, Classification] = field(default_factory=dict)
+    organ_iou: Rows = ()
+    lesions: Rows = ()
+    comparisons: Rows = ()
+    notes: tuple[str, ...] = ()
+
+    def tables(self) -> dict[str, Rows]:
+        """Return the rows of every table by its name; tables without rows are left out."""
+        summaries = [row for name, found in self.classification.items() for row in summary_rows(found, name)]
+        rows = [row for name, found in self.classification.items() for row in classification_rows(found, name)]
+        bins = [row for name, found in self.classification.items() for row in calibration_rows(found, name)]
+        named = {
+            "summary": tuple(summaries),
+            "labels": tuple(rows),
+            "calibration": tuple(bins),
+            "organ_iou": self.organ_iou,
+            "lesions": self.lesions,
+            "comparisons": self.comparisons,
+        }
+        return {name: found for name, found in named.items() if found}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "intended_use": INTENDED_USE,
+            "title": self.title,
+            "notes": list(self.notes),
+            "models": {name: _about(found) for name, found in self.classification.items()},
+            **{name: [plain(row) for row in rows] for name, rows in self.tables().items()},
+        }
+
+
+def _about(found: Classification) -> dict[str, Any]:
+    plan = found.resampling
+    return {
+        "n_cases": found.n_cases,
+        "resamples": plan.n,
+        "seed": plan.seed,
+        "level": plan.level,
+        "not_applicable": list(found.not_applicable),
+    }
+
+
+def summary_rows(found: Classification, model: str) -> list[Row]:
+    """Return median and mean over labels of every metric."""
+    n = len(found.labels) - len(found.not_applicable)
+    return [
+        {"model": model, "metric": METRIC_NAMES[metric], "average": average}
+        | _interval(found.over_labels(metric, average))
+        | {"n_labels": n, "n_cases": found.n_cases}
+        for metric in METRICS
+        for average in OVER_LABELS
+    ]
+
+
+def classification_rows(found: Classification, model: str) -> list[Row]:
+    """Return one row for every label: counts and the four metrics with their intervals."""
+    metrics = {metric: found.per_label(metric) for metric in METRICS}
+    rows: list[Row] = []
+    for name, n_positive in zip(found.labels, found.n_positive.tolist(), strict=True):
+        row: dict[str, Any] = {"model": model, "label": name, "n_positive": n_positive, "n_cases": found.n_cases}
+        for metric in METRICS:
+            interval = metrics[metric][name]
+            row |= {metric: interval.value, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
+        rows.append(row)
+    return rows
+
+
+def calibration_rows(found: Classification, model: str) -> list[Row]:
+    """Return one row for every reliability bin of every label."""
+    return [{"model": model, "label": name} | one.to_dict() for name, bins in found.reliability.items() for one in bins]
+
+
+def organ_rows(
+    curves: Mapping[str, OrganCurves],
+    thresholds: Mapping[str, FloatArray],
+    about: Row,
+    resampling: Resampling | None = None,
+) -> Rows:
+    """Return OrganIoU and soft mass of every source and group.
+
+    Parameters
+    ----------
+    curves
+        By source, of the test cases.
+    thresholds
+        By source, [M]: from :func:`training.evaluate.organ_iou.choose_thresholds` on that source's validation cases.
+    about
+        What all rows share: model, variant, placement.
+
+    Raises
+    ------
+    ValueError
+        If a source has no thresholds.
+    """
+    lacking = sorted(set(curves) - set(thresholds))
+    if lacking:
+        raise ValueError(f"no thresholds were chosen on validation for: {', '.join(lacking)}")
+    rows: list[Row] = []
+    for source, found in curves.items():
+        groups = label_groups(found.labels)
+        chosen = {f"label: {name}": _number(t) for name, t in zip(found.labels, thresholds[source], strict=True)}
+        tables = {"OrganIoU": found.at(thresholds[source]), "soft mass": found.soft_mass()}
+        for measure, table in tables.items():
+            for one in summarise_pairs(table, groups, "mean", resampling):
+                threshold = chosen.get(one.group) if measure == "OrganIoU" else None
+                rows.append({**about, "source": source, "measure": measure, **_group(one), "threshold": threshold})
+    return tuple(rows)
+
+
+def lesion_rows(
+    tables: Mapping[str, Mapping[str, FloatArray]],
+    labels: Sequence[str],
+    about: Row,
+    extra_groups: Mapping[str, BoolArray] | None = None,
+    resampling: Resampling | None = None,
+) -> Rows:
+    """Return every measure of :func:`training.evaluate.lesions.lesion_tables` for every source and group.
+
+    Parameters
+    ----------
+    about
+        What all rows share: model, placement.
+    extra_groups
+        Masks beside the label groups, such as :func:`training.evaluate.pairs.size_groups`.
+    """
+    groups = {**label_groups(labels), **(extra_groups or {})}
+    return tuple(
+        {**about, "source": source, "measure": measure, **_group(one)}
+        for source, measures in tables.items()
+        for measure in MEASURES
+        for one in summarise_pairs(measures[measure], groups, LESION_AVERAGE[measure], resampling)
+    )
+
+
+def prediction_comparison_rows(first: Classification, second: Classification, names: tuple[str, str]) -> Rows:
+    """Return first minus second for every metric, label and average; errors as :func:`compare_predictions`."""
+    return tuple(
+        {"first": names[0], "second": names[1], "measure": METRIC_NAMES[metric], "group": group} | _difference(found)
+        for metric, rows in compare_predictions(first, second).items()
+        for group, found in rows.items()
+    )
+
+
+def pair_comparison_rows(
+    first: FloatArray,
+    second: FloatArray,
+    labels: Sequence[str],
+    measure: str,
+    names: tuple[str, str],
+    average: Average = "mean",
+    resampling: Resampling | None = None,
+) -> Rows:
+    """Return first minus second of two tables [N, M] of one measure for every group; errors as ``compare_pairs``."""
+    found = compare_pairs(first, second, label_groups(labels), average, resampling)
+    return tuple(
+        {"first": names[0], "second": names[1], "measure": measure, "group": group} | _difference(one)
+        for group, one in found.items()
+    )
+
+
+def _interval(found: Interval) -> dict[str, Any]:
+    return {"value": found.value, "low": found.low, "high": found.high, "n_resamples": found.n}
+
+
+def _difference(found: Difference) -> dict[str, Any]:
+    return {
+        "difference": found.value,
+        "low": found.low,
+        "high": found.high,
+        "share_below_zero": found.below_zero,
+        "n_resamples": found.n,
+    }
+
+
+def _group(one: GroupResult) -> dict[str, Any]:
+    counts = {"n_pairs": one.n_pairs, "n_cases": one.n_cases}
+    return {"group": one.group, "average": one.average, **_interval(one.estimate), **counts}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """Return a row with numpy numbers as Python's and NaN as None; an infinite number is refused by JSON itself."""
+    return {key: _plain(value) for key, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """Return rows as CSV; the columns are those of all rows, in the order of their first appearance.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe before it.
+    """
+    table = [plain(row) for row in rows]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in table for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([{key: _cell(value) for key, value in row.items()} for row in table])
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
+    """Write ``folder``, completely or not at all: ``evaluation.json``, a CSV for every table, and the page.
+
+    Raises
+    ------
+    InputError
+        If the place is not writable or the disk is full.
+    FileExistsError
+        If ``folder`` exists already.
+    """
+    from training.evaluate.page import page  # loads matplotlib
+
+    with atomic_path(folder, overwrite=False) as partial:
+        partial.mkdir()
+        text = json.dumps(evaluation.to_dict(), indent=1, allow_nan=False)
+        (partial / JSON_FILE).write_text(text + "\n", encoding="utf-8")
+        for name, rows in evaluation.tables().items():
+            (partial / f"{name}.csv").write_text(to_csv(rows), encoding="utf-8")
+        (partial / PAGE_FILE).write_text(page(evaluation), encoding="utf-8")
+    return folder
