@@ -23,6 +23,9 @@ TUBE_WIDTH_MM: Final = 40.0
 MIDLINE_MM: Final = 45.0
 """How far from the midline a trachea may lie."""
 
+TOP_SHARE: Final = 0.6
+"""A trachea begins in this share of the slices; compact gas below is in the bowel."""
+
 LEAST_LENGTH_MM: Final = 25.0
 BELOW_CARINA_MM: Final = 60.0
 """How far main bronchi are followed."""
@@ -58,7 +61,7 @@ def find_airways(ct: Analysis, inside: Mask, midline: npt.NDArray[np.float64]) -
     best: list[Plane] = []
     first = 0
     tried = np.zeros(ct.hu.shape, dtype=bool)
-    for index in range(ct.hu.shape[0]):
+    for index in range(round(TOP_SHARE * ct.hu.shape[0])):
         for seed in _tubes(ct.hu[index], inside[index], midline[index], scale):
             if (seed & tried[index]).any():
                 continue

@@ -33,15 +33,16 @@ class Body:
     """Masks on the analysis grid.
 
     ``tissue``: the patient's dense tissue without the table; ``room``: air around the patient and ``padding`` outside
-    the field of view; ``hull``: the convex hull of the tissue in every slice; ``inside``: within the skin (lungs that
-    touch the edge of the field of view may be missing until they are found).
+    the field of view; ``rim``: half-air voxels around the skin; ``inside``: within the skin (lungs that touch the edge
+    of the field of view may be missing until they are found); ``within``: where air can be the patient's, there too.
     """
 
     tissue: Mask
     room: Mask
     padding: Mask
-    hull: Mask
+    rim: Mask
     inside: Mask
+    within: Mask
 
 
 def find_body(ct: Analysis) -> Body:
@@ -50,7 +51,9 @@ def find_body(ct: Analysis) -> Body:
     padding = _at_edge(ct.hu <= PADDING_HU, np.zeros_like(tissue))
     air = (ct.hu < ROOM_AIR_HU) & ~padding
     room = padding | _at_edge(air, padding, ct.hu)
-    return Body(tissue, room, padding, _hulls(tissue), fill_slices(tissue) & ~room)
+    inside, hull = fill_slices(tissue) & ~room, _hulls(tissue)
+    rim = dilate(room & ~padding, 1.1 * max(ct.spacing_mm[1:]), ct.spacing_mm) & ~inside
+    return Body(tissue, room, padding, rim, inside, inside | (hull & ~room & ~rim))
 
 
 def _patient(ct: Analysis) -> Mask:

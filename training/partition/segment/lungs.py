@@ -97,10 +97,8 @@ def find_lungs(ct: Analysis, body: Body, airways: Mask, midline: npt.NDArray[np.
 
 def candidate_air(ct: Analysis, body: Body) -> Mask:
     """Return air within the patient, also where a cropped field of view cuts through the lung."""
-    reach = 1.1 * max(ct.spacing_mm[1:])
-    rim = dilate(body.room & ~body.padding, reach, ct.spacing_mm) & ~body.inside
-    labels, counts = components((ct.hu < LUNG_HU) & ~body.room & ~rim)
-    within = np.bincount(labels.reshape(-1), (body.inside | body.hull).reshape(-1), minlength=len(counts))
+    labels, counts = components((ct.hu < LUNG_HU) & ~body.room & ~body.rim)
+    within = np.bincount(labels.reshape(-1), body.within.reshape(-1), minlength=len(counts))
     kept = within > WITHIN * counts
     kept[0] = False
     return np.asarray(kept[labels])

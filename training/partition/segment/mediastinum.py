@@ -31,8 +31,11 @@ BEHIND_HEART_MM: Final = 30.0
 BELOW_CARINA_MM: Final = 100.0
 """How far below the carina there is heart in any case, such as with effusions that hide the domes."""
 
-SPREAD: Final = 0.1
-"""How much wider the mediastinum may get below a dome, mm per mm: the liver and the stomach begin there."""
+SPREAD: Final = (0.1, 0.4)
+"""How much wider the mediastinum may get to the right and left below a dome, mm per mm: liver and stomach begin there.
+
+The apex of the heart may still widen it to the left.
+"""
 
 FLANK_MM: Final = 40.0
 FLANKED: Final = 0.4
@@ -75,7 +78,7 @@ def find_mediastinum(ct: Analysis, inside: Mask, lungs: Lungs, spine: Spine, car
     edges = _Edges(_last(lungs.right), _first(lungs.left))
     union = _above(both, UNION_MM / ct.spacing_mm[0])
     levels = _levels(ct, lungs, spine, carina)
-    bounds = _Bounds(ct.hu.shape[1:], SPREAD * ct.spacing_mm[0] / ct.spacing_mm[2])
+    bounds = _Bounds(ct.hu.shape[1:], ct.spacing_mm[0] / ct.spacing_mm[2])
     free = np.zeros_like(out)
     for index in np.flatnonzero(both.any(axis=(1, 2))).tolist():
         free[index] = inside[index] & ~both[index] & ~_behind(ct, spine, index)
@@ -110,20 +113,20 @@ def _pockets(ct: Analysis, tissue: Mask, region: Mask, lungs: Mask, levels: _Lev
 class _Bounds:
     """The right and left border of the mediastinum, row by row, carried from slice to slice."""
 
-    def __init__(self, shape: tuple[int, ...], spread: float) -> None:
+    def __init__(self, shape: tuple[int, ...], step: float) -> None:
         self._columns = np.arange(shape[1])
         self._first = np.full(shape[0], np.inf)
         self._last = np.full(shape[0], -np.inf)
-        self._spread = spread
+        self._spread = [mm * step for mm in SPREAD]
 
     def within(self, right: bool, left: bool) -> Plane:
         """Return what lies between the borders of the slice above, each a little wider, where they hold."""
         inside = np.ones((len(self._first), len(self._columns)), dtype=bool)
         if right:
-            self._first -= self._spread
+            self._first -= self._spread[0]
             inside &= self._columns >= self._first[:, None]
         if left:
-            self._last += self._spread
+            self._last += self._spread[1]
             inside &= self._columns <= self._last[:, None]
         return inside
 

@@ -46,7 +46,7 @@ def find_anatomy(ct: Analysis, report: Report) -> Anatomy:
     body = find_body(ct)
     report(30, 100, "spine and airways")
     spine = find_spine(ct, body.tissue)
-    airways = find_airways(ct, body.inside, spine.column)
+    airways = find_airways(ct, body.within, spine.column)
     report(45, 100, "lungs")
     lungs = find_lungs(ct, body, airways.mask, spine.column)
     report(65, 100, "mediastinum")
@@ -105,7 +105,7 @@ def with_given_lungs(
         spine = find_spine(ct, body.tissue)
         none = np.zeros_like(right)
         lungs = Lungs(right, left, right | left, none, none)
-        carina = find_airways(ct, body.inside, spine.column).carina
+        carina = find_airways(ct, body.within, spine.column).carina
         between = find_mediastinum(ct, inside, lungs, spine, carina).view(np.uint8)
         native = nearest_labels(between, ct.geometry, geometry) != 0
         labels[native & (given == 0)] = MEDIASTINUM

@@ -19,6 +19,15 @@ WINDOW_MM: Final = 45.0
 BACK_MM: Final = 75.0
 """The back wall of a vertebral body is at most this far in front of the spinous processes' tips."""
 
+LEAST_FOUND: Final = 0.2
+"""Share of the slices in which a spine must be seen; else it counts as outside the field of view."""
+
+CANAL_MM: Final = 8.0
+"""Depth of a spinal canal, at least."""
+
+SKIN_MM: Final = 6.0
+"""Soft tissue behind the spine, at least; without it the field of view ends in or before the spine."""
+
 Line = npt.NDArray[np.float64]
 
 
@@ -55,10 +64,13 @@ def find_spine(ct: Analysis, tissue: Mask) -> Spine:
     found = ~np.isnan(front)
     smooth = max(3, round(2 * WINDOW_MM / slice_mm) | 1)
     fallback = float(np.nanmedian(middle)) if not np.isnan(middle).all() else (ct.hu.shape[2] - 1) / 2
+    if found.mean() < LEAST_FOUND:
+        column[:] = front[:] = canal[:] = np.nan
+    outside = ct.hu.shape[1] + WINDOW_MM / row_mm
     return Spine(
         _smoothed(column, smooth, fallback),
-        _smoothed(front, smooth, ct.hu.shape[1] * 0.6),
-        _smoothed(canal, smooth, ct.hu.shape[1] * 0.7),
+        _smoothed(front, smooth, outside),
+        _smoothed(canal, smooth, outside),
         found,
     )
 
@@ -101,7 +113,7 @@ def _canal_and_front(
     low = max(0, round(column) - half)
     profile = share[top:, low : round(column) + half + 1].mean(axis=1)
     strong = np.flatnonzero(profile > 0.2)
-    if profile.max() < 0.15 or not strong.size:
+    if profile.max() < 0.15 or not strong.size or (profile.size - 1 - strong[-1]) * row_mm < SKIN_MM:
         return np.nan, np.nan
     back = _canal_front(profile, int(strong[-1]), row_mm)
     front = back
@@ -112,18 +124,28 @@ def _canal_and_front(
 
 
 def _canal_front(profile: npt.NDArray[np.float32], tip: int, row_mm: float) -> int:
-    """Return the row just in front of the canal, the deepest dip with bone on both sides; ``tip``: the back's."""
+    """Return the row just in front of the canal, the rearmost dip with bone on both sides; ``tip``: the back's."""
     start = max(0, tip - round(BACK_MM / row_mm))
     if start:
         return start + _canal_front(profile[start:], tip - start, row_mm)
     before = np.maximum.accumulate(profile)
     behind = np.maximum.accumulate(profile[::-1])[::-1]
     depth = np.minimum(before, behind) - profile
-    dip = int(np.argmax(depth))
+    dip = _last_dip(depth, round(CANAL_MM / row_mm))
     wall = dip
     while wall > 0 and profile[wall - 1] < 0.5 * before[dip]:
         wall -= 1
     return wall
+
+
+def _last_dip(depth: npt.NDArray[np.float32], least: int) -> int:
+    """Return the deepest row of the rearmost dip that is at least ``least`` rows long: those in front are vessels."""
+    labels, n = ndimage.label(depth > 0.1)
+    for label in range(n, 0, -1):
+        rows = np.flatnonzero(labels == label)
+        if rows.size >= least:
+            return int(rows[np.argmax(depth[rows])])
+    return int(np.argmax(depth))
 
 
 def _smoothed(values: Line, size: int, fallback: float) -> Line:
