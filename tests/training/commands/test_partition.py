@@ -1,0 +1,96 @@
+"""``partition`` on the command line: one CT in its own grid, a table of CTs, failures that stop nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from training.cli import create_app
+from training.cohort.phantom import PhantomGrid, make_phantom
+from training.geometry import Geometry
+from training.io.write import write_nifti
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(create_app(), [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def phantom_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small phantom whose file has axes of its own: left to right, and feet first."""
+    folder = tmp_path_factory.mktemp("ct")
+    volume = make_phantom(3, PhantomGrid((60, 80, 80), (5.4, 4.2, 4.2)), "none").volume
+    shape = volume.geometry.shape
+    flipped = volume.geometry.subgrid((shape[0] - 1, 0, shape[2] - 1), (-1, 1, -1), shape)
+    write_nifti(folder / "ct.nii.gz", volume.hu[::-1, :, ::-1], flipped)
+    return folder / "ct.nii.gz"
+
+
+def test_masks_share_the_grid_of_the_input_file(phantom_file: Path, tmp_path: Path) -> None:
+    done = run("partition", phantom_file, "-o", tmp_path / "out", "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert report["passed"]
+    assert set(report["volumes_ml"]) == {"right lung", "left lung", "mediastinum"}
+    ct, organs = nibabel.load(phantom_file), nibabel.load(tmp_path / "out" / "organs.nii.gz")
+    assert organs.shape == ct.shape
+    np.testing.assert_allclose(organs.affine, ct.affine, atol=1e-4)
+    labels, hu = np.asarray(organs.dataobj), np.asarray(ct.dataobj)
+    assert np.median(hu[labels == 1]) < -700
+    world = nibabel.affines.apply_affine(organs.affine, np.argwhere(labels == 1).mean(axis=0))
+    other = nibabel.affines.apply_affine(organs.affine, np.argwhere(labels == 2).mean(axis=0))
+    assert world[0] > other[0]  # RAS: the right lung has the greater x
+    assert json.loads((tmp_path / "out" / "qc.json").read_text())["case"] == report["case"]
+
+
+def test_a_table_runs_in_parallel_and_goes_on_where_it_stopped(phantom_file: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_bytes(b"not a CT")
+    table = tmp_path / "cases.csv"
+    table.write_text(f"case,path\na,{phantom_file}\nb,{bad}\n")
+    first = run("partition", table, "-o", tmp_path / "out", "--workers", "1", "--json")
+    assert first.exit_code == 1
+    assert json.loads(first.stdout) == {"cases": 2, "done_before": 0, "failed": 1}
+    (failure,) = csv.DictReader(io.StringIO((tmp_path / "out" / "failures.csv").read_text()))
+    assert failure["case"] == "b"
+    assert "bad.nii.gz" in failure["reason"]
+    again = run("partition", table, "-o", tmp_path / "out", "--workers", "1", "--json")
+    assert json.loads(again.stdout)["done_before"] == 1
+
+
+def test_other_peoples_folders_are_left_alone(phantom_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    done = run("partition", phantom_file, "-o", tmp_path)
+    assert done.exit_code == 1
+    assert "left as it is" in done.stderr
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", ["case\na\n", "case,path\na,x\na,y\n", "case,path\n../a,x\n"])
+def test_bad_tables_are_refused(content: str, tmp_path: Path) -> None:
+    table = tmp_path / "cases.csv"
+    table.write_text(content)
+    done = run("partition", table, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "cases.csv" in done.stderr
+
+
+def test_nrrd_keeps_its_grid_too(shared_data: Path, tmp_path: Path) -> None:
+    import SimpleITK as sitk  # noqa: N813
+
+    path = shared_data / "ct" / "cip-ct-64" / "ct-64.nrrd"
+    done = run("partition", path, "-o", tmp_path / "out", "--json")
+    assert done.exit_code == 0, done.output
+    ct, organs = sitk.ReadImage(str(path)), sitk.ReadImage(str(tmp_path / "out" / "organs.nii.gz"))
+    assert organs.GetSize() == ct.GetSize()
+    assert organs.GetOrigin() == pytest.approx(ct.GetOrigin(), abs=1e-3)
+    assert organs.GetDirection() == pytest.approx(ct.GetDirection(), abs=1e-4)
+    assert isinstance(json.loads(done.stdout)["geometry"]["shape"], list)
+    assert Geometry.from_dict(json.loads(done.stdout)["geometry"]).shape == ct.GetSize()[::-1]
