@@ -87,9 +87,6 @@ class LossSettings:
         0.0, "weight of the loss that teaches features where abnormalities are; 0 for none (paper)", 0.0
     )
     places_until: float = _doc(1.0, "share of the epochs after which that loss is left out", 0.0, 1.0)
-    places_positive_weight: float = _doc(
-        20.0, "how much more a cell with an abnormality counts in it than one without", 1.0
-    )
 
 
 @dataclass(frozen=True)

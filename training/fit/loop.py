@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from training.fit.cases import Cases, batches, split
 from training.fit.config import OptimizerSettings, TrainConfig
 from training.fit.losses import balanced_weights, classification_loss
 from training.fit.network import CaseBatch, input_spec, make_network, network_input, write_checkpoint
-from training.fit.places import place_loss
+from training.fit.places import place_loss, rarity_of
 from training.fit.state import EpochRecord, Place, load_state, save_state
 from training.issues import Cancelled, InputError, error
 
@@ -59,6 +60,7 @@ class _Run:
     training: Cases
     validation: Cases | None
     positive_weight: Tensor
+    rarity: Tensor | None
     output: Path
     progress: Progress
     cancelled: Stop
@@ -142,8 +144,10 @@ def _prepare(
     model, optimizer = fabric.setup(batch, make_optimizer(batch, config.optimizer))
     weights = balanced_weights(torch.from_numpy(training.targets), config.loss.positive_weight_limit)
     report, stop = progress or _no_progress, cancelled or (lambda: False)
-    weights = fabric.to_device(weights)
-    return _Run(config, fabric, batch, model, optimizer, training, held, weights, output, report, stop)
+    weights, rarity = fabric.to_device(weights), None
+    if config.loss.places:
+        rarity = fabric.to_device(rarity_of(_known_places(training, case) for case in range(len(training.case_ids))))
+    return _Run(config, fabric, batch, model, optimizer, training, held, weights, rarity, output, report, stop)
 
 
 def _no_progress(_done: int, _total: int, _stage: str) -> None:
@@ -250,24 +254,29 @@ def _training_losses(run: _Run, batch: tuple[int, ...], epoch: int) -> Tensor:
     ]
     losses, log_odds = _losses(run, run.training, batch, volumes)
     settings = run.config.loss
-    if log_odds is None or epoch >= settings.places_until * run.config.run.epochs:
+    if log_odds is None or run.rarity is None or epoch >= settings.places_until * run.config.run.epochs:
         return losses
     places = run.fabric.to_device(_places(run.training, batch, variations))
-    return losses + settings.places * place_loss(log_odds, places, settings.places_positive_weight)
+    return losses + settings.places * place_loss(log_odds, places, run.rarity)
 
 
 def _places(cases: Cases, batch: tuple[int, ...], variations: list[Variation]) -> Tensor:
     """Return where the abnormalities of a batch are once its cases are varied: float32 [B, M, H, R, C]."""
     moved = []
     for case, variation in zip(batch, variations, strict=True):
-        places = cases.places(case)
-        if places is None:
-            way_out = "Set loss.places = 0, or train on phantoms."
-            raise InputError(error("no-places", f"case {cases.case_ids[case]} has no known places.", way_out))
+        places = _known_places(cases, case)
         sizes = zip(cases.hu(case).shape, places.shape[1:], strict=True)
         slices, rows, columns = (round(n / blocks) for n, blocks in sizes)
         moved.append(variation.moved(places, 0, (slices, rows, columns)))
     return torch.from_numpy(np.stack(moved).astype(np.float32))
+
+
+def _known_places(cases: Cases, case: int) -> npt.NDArray[np.uint8]:
+    places = cases.places(case)
+    if places is None:
+        way_out = "Set loss.places = 0, or train on phantoms."
+        raise InputError(error("no-places", f"case {cases.case_ids[case]} has no known places.", way_out))
+    return places
 
 
 def _losses(run: _Run, cases: Cases, batch: tuple[int, ...], volumes: list[Any]) -> tuple[Tensor, Tensor | None]:

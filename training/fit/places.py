@@ -8,9 +8,19 @@ A is dropped when the model is saved.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nn_functional
+
+RARITY_POWER = 0.7
+"""Between 0 (cells count alike) and 1 (cells with and without the abnormality count alike in sum)."""
+
+RAREST = 1e-5
+"""Smallest share of blocks with an abnormality that is told from none at all."""
 
 START_BIAS = -4.0
 """What a cell is taken to hold at first: nothing, at odds of e^4 to 1."""
@@ -37,8 +47,11 @@ class PlaceHead(nn.Module):
         return torch.einsum("bhfij,mf->bmhij", z, self.weight) + self.bias[:, None, None, None]
 
 
-def place_loss(log_odds: Tensor, places: Tensor, positive_weight: float) -> Tensor:
-    """Return the cross-entropy of every case, summed over labels and averaged over cells.
+def place_loss(log_odds: Tensor, places: Tensor, rarity: Tensor) -> Tensor:
+    """Return the cross-entropy of every case, averaged over cells and labels.
+
+    A cell with the abnormality counts ``w = rarity ** RARITY_POWER``, so that small abnormalities count as well as
+    large ones; every label is divided by the mean weight of its cells.
 
     Parameters
     ----------
@@ -46,8 +59,8 @@ def place_loss(log_odds: Tensor, places: Tensor, positive_weight: float) -> Tens
         Shape (B, M, H, D1, D2).
     places
         Shape (B, M, H, R, C), 1 in blocks that hold the abnormality; a cell holds it if one of its blocks does.
-    positive_weight
-        How much more a cell with the abnormality counts.
+    rarity
+        Shape (M,): blocks without over blocks with the abnormality.
 
     Returns
     -------
@@ -56,6 +69,13 @@ def place_loss(log_odds: Tensor, places: Tensor, positive_weight: float) -> Tens
     """
     cells = nn_functional.adaptive_max_pool2d(places.flatten(0, 2).unsqueeze(1), log_odds.shape[3:])
     targets = cells.reshape(log_odds.shape)
-    weight = torch.tensor(positive_weight, dtype=log_odds.dtype, device=log_odds.device)
+    weight = rarity[:, None, None, None] ** RARITY_POWER
     losses = nn_functional.binary_cross_entropy_with_logits(log_odds, targets, pos_weight=weight, reduction="none")
-    return losses.mean(dim=(2, 3, 4)).sum(dim=1)
+    mean_weight = (rarity**RARITY_POWER + rarity) / (1 + rarity)
+    return (losses.mean(dim=(2, 3, 4)) / mean_weight).mean(dim=1)
+
+
+def rarity_of(places: Iterable[npt.NDArray[np.uint8]]) -> Tensor:
+    """Return blocks without over blocks with each abnormality, at least 1: float32 (M,), for cases [M, H, R, C]."""
+    shares = np.mean([place.mean(axis=(1, 2, 3)) for place in places], axis=0)
+    return torch.from_numpy(np.maximum(1.0, (1 - shares) / np.maximum(shares, RAREST)).astype(np.float32))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.fit.places import START_BIAS, PlaceHead, place_loss
+from training.fit.places import START_BIAS, PlaceHead, place_loss, rarity_of
 
 
 def test_place_loss_is_the_formula_written_out() -> None:
@@ -15,8 +15,12 @@ def test_place_loss_is_the_formula_written_out() -> None:
     places = rng.integers(0, 2, (2, 3, 4, 4, 6)) * rng.integers(0, 2, (2, 3, 4, 4, 6))
     truth = places.reshape(2, 3, 4, 2, 2, 2, 3).max(axis=(4, 6))
     p = 1 / (1 + np.exp(-odds))
-    expected = -(7 * truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean(axis=(2, 3, 4)).sum(axis=1)
-    found = place_loss(torch.from_numpy(odds), torch.from_numpy(places.astype(np.float64)), 7.0)
+    rarity = np.array([1.0, 10.0, 300.0])
+    weight = (rarity**0.7)[:, None, None, None]
+    per_label = -(weight * truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean(axis=(2, 3, 4))
+    share = 1 / (1 + rarity)
+    expected = (per_label / (share * rarity**0.7 + (1 - share))).mean(axis=1)
+    found = place_loss(torch.from_numpy(odds), torch.from_numpy(places.astype(np.float64)), torch.from_numpy(rarity))
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-10)
 
 
@@ -30,3 +34,10 @@ def test_place_head_is_one_linear_layer_at_every_cell() -> None:
     assert found[1, 0, 2, 3, 4].item() == pytest.approx(
         START_BIAS + float(z[1, 2, :, 3, 4] @ torch.tensor([1.0, 2.0, 3.0])), rel=1e-5
     )
+
+
+def test_rarity_by_hand() -> None:
+    one, two = np.zeros((3, 1, 2, 4), dtype=np.uint8), np.zeros((3, 1, 2, 4), dtype=np.uint8)
+    one[0, 0, 0, 0] = two[0, 0, 1, 1] = 1
+    one[1] = 1
+    assert rarity_of([one, two]).tolist() == [7.0, 1.0, pytest.approx(1e5)]
