@@ -53,7 +53,7 @@ class VolumeCache:
 
     folder: Path
     codec: Codec = "lz4"
-    level: int = 1
+    level: int = 5
 
     def get(
         self, source: Path, spec: InputSpec, make: Callable[[], ModelInput], details: Mapping[str, str] | None = None

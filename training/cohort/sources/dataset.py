@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from training.cohort.cache import VolumeCache
 from training.cohort.sources.base import FloatArray, Listing, Record, Sides, Source
+from training.cohort.sources.find import find_source
 from training.issues import InputError, Severity, error
 from training.labels import is_known
 from training.preprocess import InputSpec, ModelInput, prepare
@@ -128,6 +129,19 @@ def open_cohort(source: Source, spec: InputSpec, cache: Path | None = None) -> d
         records = tuple(record for record in listing.records if record.split == split)
         found[split] = CohortDataset(source, listing.labels, records, spec, kept)
     return found
+
+
+def open_folder(
+    data: Path, spec: InputSpec, cache: Path, kind: str | None = None, workers: int = 1
+) -> dict[str, CohortDataset]:
+    """Return the cases of the cohort at ``data`` (folder or table) by split; what is worked out is kept in ``cache``.
+
+    Raises
+    ------
+    InputError
+        As for :func:`open_cohort`; or ``data`` is no cohort.
+    """
+    return open_cohort(find_source(data, kind, cache / "reports", workers), spec, cache)
 
 
 def checked(source: Source) -> Listing:

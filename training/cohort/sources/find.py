@@ -15,8 +15,10 @@ KINDS = ("phantoms", "table", "rad-chestct", "ct-rate")
 """Names of the layouts."""
 
 
-def find_source(data: Path, kind: str | None = None) -> Source:
+def find_source(data: Path, kind: str | None = None, memo: Path | None = None, workers: int = 1) -> Source:
     """Return the source for ``data`` (a folder, or a table), of the layout ``kind`` or of the one it is seen to be in.
+
+    Labels that are worked out from reports are kept in the folder ``memo`` and worked out by ``workers`` processes.
 
     Raises
     ------
@@ -31,7 +33,7 @@ def find_source(data: Path, kind: str | None = None) -> Source:
     if chosen == "rad-chestct":
         return RadChestCT(data)
     if chosen == "ct-rate":
-        return CtRate(data)
+        return CtRate(data, memo=memo, workers=workers)
     raise InputError(error("no-cohort", f"there is no layout {kind!r}", f"Choose one of {', '.join(KINDS)}."))
 
 

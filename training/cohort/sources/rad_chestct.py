@@ -150,7 +150,7 @@ def rules(columns: tuple[str, ...]) -> Rules:
     places = [column.partition("*")[2] for column in columns]
     right = rule * np.array([p.startswith("right") for p in places])[:, None] * lung
     left = rule * np.array([p.startswith("left") for p in places])[:, None] * lung
-    return rule, right, left, rule.any(axis=0)
+    return rule, right, left, np.asarray(rule.any(axis=0))
 
 
 def _sides(
