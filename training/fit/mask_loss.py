@@ -1,0 +1,224 @@
+"""The mask loss (sections 3.5 and 11, equations 12 and 30): attention outside a label's allowed region costs.
+
+It follows from Z and the last layer's weights, which the forward pass has anyway: for a head of one fully connected
+layer the gradient of every score is its weights (equation 9), so that the attention of all labels is one batched matrix
+product and no second backward pass is needed.
+
+*Raw attention* of label m at cell (h, i, j), without the factor 1/H of the mean over slice groups, is what the cell
+adds to its slice group's score:
+
+    HiResCAM:  a_mhij = sum_f W_mfij Z_hfij        Grad-CAM:  a_mhij = sum_f (mean_ij W_mfij) Z_hfij
+
+Three variants of the loss are named, because paper and code disagree; the sums run over the forbidden cells, those
+whose allowed region is 0, of the labels that are considered.
+
+``authors`` (default: the code that gave the paper's numbers)
+    ``1/N sum log(1 + exp(a))``: the mean binary cross-entropy of raw attention, as a logit, against 0. The paper's
+    [0, 1] is a sigmoid here. It is ln 2 where there is no attention at all and keeps falling as attention goes to minus
+    infinity, so it also rewards evidence against a label at forbidden cells.
+
+``paper``
+    ``-sum log(1 - ã)`` (equation 12) with the only way the paper names to bring attention to [0, 1], ReLU and division
+    by the largest value of the map (section 3.3): ``ã = r / max r`` with ``r = max(a, 0)``. As it stands it is infinite
+    wherever the largest value lies at a forbidden cell, which is always so for labels that are absent (all of whose
+    cells are forbidden), and 0/0 for a map without positive values. Cutting ã at 1 - eps, or dividing it by 1 + eps,
+    makes it finite but leaves a loss that does not change when a map is scaled: an absent label's loss could never
+    fall by shrinking its attention, and would jump to 0 where the last positive value vanishes. Therefore the divisor
+    gets a small constant in units of attention, ``ã = r / (max r + t)``, which differs from the paper's by less than
+    t / max r:
+
+        -log(1 - ã) = log(1 + r / (max r - r + t))
+
+    This is computed as on the right: r <= max r, so it is finite for every finite map, is 0 for a map without positive
+    values, and is continuous there. The largest cell costs log(1 + max r / t), which falls as the map shrinks; no
+    cell's derivative exceeds 1/t. t = 0.01 changes the odds of a slice group by one part in a hundred.
+
+    The divisor counts as a constant in the gradient. Otherwise the other forbidden cells of a map would gain from a
+    larger maximum, even one at a forbidden cell, and training would raise what the loss is meant to forbid. So every
+    forbidden cell with positive attention is pushed down, and none up, which is what section 11 says of the loss.
+
+    The equation is a sum over up to M H D1 D2 = 388,800 cells, which at lambda = 1/3 outweighs the classification loss
+    by orders of magnitude; ``reduction="mean"`` divides it by the number of forbidden cells.
+
+``l2``
+    ``1/N sum a²``. The paper mentions an L2 alternative (section 11) without giving it; this one is the mean square of
+    raw attention. It also costs evidence against a label.
+
+``total = L_class + weight * mask_loss`` with the paper's weight lambda = 1/3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nn_functional
+from torch.utils.checkpoint import checkpoint
+
+Variant = Literal["authors", "paper", "l2"]
+Attention = Literal["hirescam", "gradcam"]
+Reduction = Literal["own", "sum", "mean"]
+
+LAMBDA = 1 / 3
+"""The paper's weight of the mask loss."""
+CHUNK_VALUES = 4_000_000
+"""Most attention values that are held at once (16 MB in float32 for each of a few arrays)."""
+
+
+@dataclass(frozen=True)
+class MaskLossSettings:
+    """Which mask loss.
+
+    Parameters
+    ----------
+    variant
+        ``authors``, ``paper`` or ``l2``; see the module.
+    on
+        Attention by ``hirescam`` or ``gradcam``.
+    weight
+        lambda in ``L_class + lambda L_mask``.
+    softening
+        t of the variant ``paper``, units of raw attention (contribution to a slice group's score).
+    reduction
+        ``sum`` or ``mean`` over the forbidden cells; ``own`` is the variant's: sum for ``paper``, else mean.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a number is not positive (weight: negative).
+    """
+
+    variant: Variant = "authors"
+    on: Attention = "hirescam"
+    weight: float = LAMBDA
+    softening: float = 0.01
+    reduction: Reduction = "own"
+
+    def __post_init__(self) -> None:
+        choices = {"variant": Variant, "on": Attention, "reduction": Reduction}
+        for name, kind in choices.items():
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}")
+        if not self.softening > 0 or not self.weight >= 0:
+            raise ValueError(f"softening must be positive and weight not negative, got {self}")
+
+    @property
+    def is_mean(self) -> bool:
+        """True if the loss is divided by the number of forbidden cells."""
+        return self.reduction == "mean" or (self.reduction == "own" and self.variant != "paper")
+
+
+def raw_attention(z: Tensor, weights: Tensor, on: Attention = "hirescam") -> Tensor:
+    """Return the raw, signed attention [M, H, D1, D2] for Z [H, F, D1, D2] and weights [M, F, D1, D2].
+
+    HiResCAM is equation 10 times H, Grad-CAM equations 3, 4 and 11 times H: the authors leave out the head's 1/H.
+    """
+    if on == "gradcam":
+        return torch.einsum("mf,hfij->mhij", weights.mean((2, 3)), z)
+    return torch.einsum("mfij,hfij->mhij", weights, z)
+
+
+def mask_loss(
+    z: Tensor,
+    weights: Tensor,
+    allowed: Tensor,
+    considered: Tensor | None = None,
+    settings: MaskLossSettings | None = None,
+    chunk_values: int = CHUNK_VALUES,
+) -> Tensor:
+    """Return the mask loss of one CT, a scalar, not yet multiplied by ``settings.weight``.
+
+    Parameters
+    ----------
+    z
+        [H, F, D1, D2] as the trunk gave it; computed in float32 at least, also under autocast.
+    weights
+        [M, F, D1, D2], the fully connected layer's (:attr:`training.models.heads.AxialHead.weights`).
+    allowed
+        [M, H, D1, D2]; cells that are 0 are forbidden (:class:`training.partition.allowed.AllowedRegions`).
+    considered
+        bool [M]; labels that are False cost nothing and learn nothing from this loss. All by default.
+    settings
+        The variant; the authors' by default.
+    chunk_values
+        Attention values held at once. With more, labels go in chunks, which the backward pass computes again.
+
+    Returns
+    -------
+    Tensor
+        0 if no cell is forbidden.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not agree.
+    """
+    settings = settings or MaskLossSettings()
+    _check_shapes(z, weights, allowed, considered)
+    with torch.autocast(z.device.type, enabled=False):
+        z, weights = (x if x.dtype == torch.float64 else x.float() for x in (z, weights))
+        total, count = z.new_zeros(()), z.new_zeros(())
+        for rows, alone in _label_chunks(allowed, considered, chunk_values):
+            total = total + _summed(z, weights, allowed, rows, settings, alone)
+            count = count + (allowed[rows] == 0).sum()
+        return total / count.clamp(min=1) if settings.is_mean else total
+
+
+def _check_shapes(z: Tensor, weights: Tensor, allowed: Tensor, considered: Tensor | None) -> None:
+    if z.ndim != 4 or weights.ndim != 4 or z.shape[1:] != weights.shape[1:]:
+        raise ValueError(f"Z {tuple(z.shape)} and weights {tuple(weights.shape)} do not belong together")
+    expected = (len(weights), len(z), *z.shape[2:])
+    if tuple(allowed.shape) != expected:
+        raise ValueError(f"allowed has shape {tuple(allowed.shape)}, expected {expected}")
+    if considered is not None and tuple(considered.shape) != expected[:1]:
+        raise ValueError(f"considered has shape {tuple(considered.shape)}, expected {expected[:1]}")
+
+
+def _label_chunks(allowed: Tensor, considered: Tensor | None, chunk_values: int) -> Iterator[tuple[Tensor, bool]]:
+    """Yield the considered labels in chunks, each with whether it is the only one."""
+    if considered is None:
+        rows = torch.arange(len(allowed), device=allowed.device)
+    else:
+        rows = considered.to(allowed.device).nonzero().flatten()
+    size = max(1, chunk_values // max(1, allowed[:1].numel()))
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size], len(rows) <= size
+
+
+def _summed(
+    z: Tensor, weights: Tensor, allowed: Tensor, rows: Tensor, settings: MaskLossSettings, keep: bool
+) -> Tensor:
+    """Return the loss of labels ``rows`` summed over forbidden cells; what is not kept is computed again backward."""
+
+    def loss(z: Tensor, weights: Tensor) -> Tensor:
+        cells = _PENALTIES[settings.variant](raw_attention(z, weights[rows], settings.on), settings)
+        return torch.where(allowed[rows] == 0, cells, 0.0).sum()
+
+    if keep or not torch.is_grad_enabled():
+        return loss(z, weights)
+    again: Tensor = checkpoint(loss, z, weights, use_reentrant=False, preserve_rng_state=False)
+    return again
+
+
+def _authors(attention: Tensor, _settings: MaskLossSettings) -> Tensor:
+    return nn_functional.softplus(attention)
+
+
+def _paper(attention: Tensor, settings: MaskLossSettings) -> Tensor:
+    positive = attention.relu()
+    highest = positive.detach().amax((1, 2, 3), keepdim=True)
+    return torch.log1p(positive / (highest - positive + settings.softening))
+
+
+def _l2(attention: Tensor, _settings: MaskLossSettings) -> Tensor:
+    return attention.square()
+
+
+_PENALTIES: dict[Variant, Callable[[Tensor, MaskLossSettings], Tensor]] = {
+    "authors": _authors,
+    "paper": _paper,
+    "l2": _l2,
+}
