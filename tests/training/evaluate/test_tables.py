@@ -19,9 +19,10 @@ from training.evaluate.baselines import UNIFORM, with_baselines
 from training.evaluate.bootstrap import Resampling
 from training.evaluate.classification import Classification, evaluate_predictions
 from training.evaluate.figures import bars_picture, forest_picture, roc_picture
-from training.evaluate.lesions import LesionCase, ball, lesion_tables
+from training.evaluate.lesions import MEASURES, LesionCase, ball, lesion_tables
 from training.evaluate.organ_iou import OrganCase, choose_thresholds, organ_curves
 from training.evaluate.page import number, page, table
+from training.evaluate.pairs import size_groups
 from training.evaluate.tables import (
     INTENDED_USE,
     Evaluation,
@@ -158,6 +159,15 @@ def test_lesion_rows_use_medians_for_distances_and_means_for_shares(evaluation: 
         "cell_hit": "mean",
         "mass_inside": "mean",
     }
+
+
+def test_lesions_can_be_grouped_by_size_too() -> None:
+    diameters = np.array([[8.0, np.nan, 40.0], [15.0, np.nan, np.nan]])
+    tables = {"HiResCAM": {name: np.where(np.isnan(diameters), np.nan, 0.5) for name in MEASURES}}
+    rows = lesion_rows(tables, LABELS, {"model": "A"}, size_groups(diameters), PLAN)
+    counts = {row["group"]: row["n_pairs"] for row in rows if row["measure"] == "hit"}
+    assert counts["all"] == 3
+    assert [n for group, n in counts.items() if group.startswith("size: ")] == [1, 1, 1]
 
 
 def test_the_page_is_well_formed_escaped_and_needs_nothing_else(evaluation: Evaluation) -> None:
