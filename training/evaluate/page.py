@@ -28,8 +28,8 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 SUMMARY_WORDS = (
     "Medians and means are over the labels to which a metric applies. In brackets: the interval from drawing cases "
-    "with replacement. Labels that no case has, or all have, are not applicable (n/a). Of labels with only a handful of "
-    "positives the interval is too narrow: drawing the same few cases again cannot show what others would."
+    "with replacement. Labels that no case has, or all have, are not applicable (n/a). Of labels with only a handful "
+    "of positives the interval is too narrow: drawing the same few cases again cannot show what others would."
 )
 ORGAN_WORDS = (
     "OrganIoU is the share of the cells a map switches on that lies where the abnormality may be. paper: 1 for a map "
