@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from training import __version__
+from training.commands.check import check
 from training.commands.partition import partition
 from training.commands.reports import label_reports
 from training.console import AsJson, emit, print_table, progress_bars, reported, run, say, say_issues
@@ -165,7 +166,7 @@ def create_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
-    for command in (explain, label_reports, partition, phantom, train, models):
+    for command in (explain, check, label_reports, partition, phantom, train, models):
         app.command()(command)
     return app
 

@@ -37,7 +37,7 @@ def test_every_command_of_training_is_there_and_two_more() -> None:
     assert whole == plain | {"view", "demo"}
     assert {"explain", "phantom", "models"} <= plain
     for name in whole:
-        shown = run(name, "--help")
+        shown = run(name.replace("_", "-"), "--help")
         assert shown.exit_code == 0
         assert "--json" in shown.stdout
 
