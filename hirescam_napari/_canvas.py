@@ -6,6 +6,7 @@ into the array its layer already holds.
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from hirescam_napari._resolve import DisplayPlan, MapPlan
 from training.explain.result import METHOD_NAMES, METHODS, Method
 
 FIELD_NAME = "Seen by the cell"
+STEP_TOLERANCE = 0.1
+"""Slices up to this much (relative) thicker than slice groups still are the slider's steps."""
+
 MARGIN = 0.04
 """Blank border around the CT, as a fraction of the canvas."""
 
@@ -82,29 +86,42 @@ class Canvas:
         old, self._plan = self._plan, plan
         if plan.maps and not self.maps:
             self._add_maps(plan)
+            self._fit_range(plan.maps[0].scale[0])
             old = None
         if old is None or old.window_hu != plan.window_hu:
             for layer in self.cts[:1]:
                 layer.contrast_limits = plan.window_hu
-        moves = plan.focus is not None and (old is None or old.focus != plan.focus)
+        target = plan.focus.slice_mm if plan.focus is not None and (old is None or old.focus != plan.focus) else None
+        moves = target is not None and self._on_slider(target) != self.slice_mm
         for map_plan, before in zip(plan.maps, _before(old, plan), strict=True):
-            _apply_map(self.maps[map_plan.method], map_plan, before)
+            _apply_map(self.maps[map_plan.method], map_plan, before, draw=not moves)
         if plan.maps and (old is None or old.side_by_side != plan.side_by_side):
             self._set_grid(plan.side_by_side)
-        if moves and plan.focus is not None:
-            self.set_slice_mm(plan.focus.slice_mm)
+        if target is not None:
+            self.set_slice_mm(target)
         self.overlays.set_title(plan.title, plan.side_by_side)
         self.overlays.set_scale_words(plan.scale_words)
 
     def set_slice_mm(self, slice_mm: float) -> None:
-        """Show the slice at ``slice_mm`` (viewer's mm)."""
+        """Show the position on the slider nearest to ``slice_mm`` (viewer's mm)."""
         if self.viewer.dims.ndim >= 3:
-            self.viewer.dims.set_point(0, slice_mm)
+            self.viewer.dims.set_point(0, self._on_slider(slice_mm))
+
+    def _on_slider(self, slice_mm: float) -> float:
+        start, stop, step = self.viewer.dims.range[0]
+        return float(min(start + round((slice_mm - start) / step) * step, stop))
 
     @property
     def slice_mm(self) -> float:
         """The position of the shown slice, viewer's mm."""
         return float(self.viewer.dims.point[0])
+
+    def _fit_range(self, group_mm: float) -> None:
+        """Divide the slider's step where slices are thicker than slice groups, so that every group can be shown."""
+        if self._range is not None:
+            first, last, step = self._range
+            self._range = (first, last, step / max(1, ceil(step / group_mm - STEP_TOLERANCE)))
+            self._keep_range()
 
     def _keep_range(self) -> None:
         """Let the slider count the slices of the CT; napari would count by the finest of all layers."""
@@ -178,7 +195,7 @@ class Canvas:
     def _set_grid(self, side_by_side: bool) -> None:
         self._order()
         for second in self.cts[1:]:
-            second.visible = side_by_side
+            _set_if_new(second, "visible", side_by_side)
         grid = self.viewer.canvas.grid
         if side_by_side:
             grid.stride = len(self.layers) // len(METHODS)
@@ -198,10 +215,13 @@ def _before(old: DisplayPlan | None, plan: DisplayPlan) -> tuple[MapPlan | None,
     return (None,) * len(plan.maps) if old is None or len(old.maps) != len(plan.maps) else old.maps
 
 
-def _apply_map(layer: Image, plan: MapPlan, before: MapPlan | None) -> None:
-    """Change ``layer`` where ``plan`` differs from ``before``; a hidden map is brought up to date when it is shown."""
+def _apply_map(layer: Image, plan: MapPlan, before: MapPlan | None, draw: bool = True) -> None:
+    """Change ``layer`` where ``plan`` differs from ``before``; a hidden map is brought up to date when it is shown.
+
+    ``draw=False`` leaves it to a move of the slice that follows to read the new values.
+    """
+    _set_if_new(layer, "visible", plan.visible)
     if not plan.visible:
-        layer.visible = False
         return
     fresh = before is None or not before.visible
     if fresh or before is None or (before.scale, before.translate) != (plan.scale, plan.translate):
@@ -209,28 +229,27 @@ def _apply_map(layer: Image, plan: MapPlan, before: MapPlan | None) -> None:
     if fresh or before is None or before.display.colormap != plan.display.colormap:
         layer.colormap = map_colormap(plan.display.colormap)
     if fresh or before is None or before.display is not plan.display:
-        _swap(layer, plan)
-    if layer.opacity != plan.opacity:
-        layer.opacity = plan.opacity
+        _swap(layer, plan, draw or fresh)
+    _set_if_new(layer, "opacity", plan.opacity)
     _set_if_new(layer, "interpolation2d", "linear" if plan.smooth else "nearest")
-    layer.visible = True
 
 
 def _set_if_new(layer: Image, name: str, value: Any) -> None:
+    """Set an attribute that napari would announce, and draw again for, even if it is the same."""
     if getattr(layer, name) != value:
         setattr(layer, name, value)
 
 
-def _swap(layer: Image, plan: MapPlan) -> None:
+def _swap(layer: Image, plan: MapPlan, draw: bool) -> None:
     """Write the values into the layer's own array; napari then draws it again without measuring its extent."""
     limits = plan.display.limits
     if layer.data.shape != plan.display.values.shape:
         layer.data = plan.display.values.copy()
     else:
         layer.data[...] = plan.display.values
-    layer.contrast_limits_range = limits
     layer.contrast_limits = limits
-    layer.refresh(extent=False, highlight=False, thumbnail=False)
+    if draw:
+        layer.refresh(extent=False, highlight=False, thumbnail=False)
 
 
 def _map_image(plan: MapPlan) -> Image:

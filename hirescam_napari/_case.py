@@ -67,9 +67,20 @@ class Case:
         """Return the slice of the picture nearest to ``slice_mm`` (viewer's mm), None without a picture."""
         if self.picture is None:
             return None
-        first = float(to_display(self.picture.geometry.origin_mm)[0])
-        number = round((slice_mm - first) / self.picture.geometry.spacing_mm[0])
+        number = round((slice_mm - self.slice_mm(0)) / self.picture.geometry.spacing_mm[0])
         return min(max(number, 0), self.n_slices - 1)
+
+    def slice_mm(self, number: int) -> float:
+        """Return where slice ``number`` of the picture is centred, viewer's mm.
+
+        Raises
+        ------
+        ValueError
+            If there is no picture.
+        """
+        if self.picture is None:
+            raise ValueError("the case has no CT")
+        return float(to_display(self.picture.geometry.to_world((number, 0.0, 0.0)))[0])
 
     def group_at(self, slice_mm: float) -> float | None:
         """Return the slice group, as a fraction, at ``slice_mm`` (viewer's mm), None without an explanation."""
@@ -94,6 +105,4 @@ class Case:
         wanted = self.group_mm(group)
         if self.picture is None:
             return wanted
-        first = float(to_display(self.picture.geometry.origin_mm)[0])
-        last = first + (self.n_slices - 1) * self.picture.geometry.spacing_mm[0]
-        return min(max(wanted, first), last)
+        return min(max(wanted, self.slice_mm(0)), self.slice_mm(self.n_slices - 1))

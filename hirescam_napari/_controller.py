@@ -145,6 +145,12 @@ class Controller:
         if self.plan.focus is not None:
             self.canvas.set_slice_mm(self.plan.focus.slice_mm)
 
+    def step_slice(self, step: int) -> None:
+        """Go ``step`` slices of the CT towards the feet (the head if negative), stopping at its ends."""
+        number = self.case.slice_at(self.canvas.slice_mm)
+        if number is not None:
+            self.canvas.set_slice_mm(self.case.slice_mm(min(max(number + step, 0), self.case.n_slices - 1)))
+
     def change(self, **fields: object) -> None:
         """Set several fields of the state and draw once."""
         with self._one_refresh():
@@ -164,6 +170,8 @@ class Controller:
             "toggle_smooth": lambda: self.change(smooth=not state.smooth),
             "toggle_field": lambda: self.change(show_field=not state.show_field),
             "go_to_top_slice": self.go_to_top_slice,
+            "previous_slice": lambda: self.step_slice(-1),
+            "next_slice": lambda: self.step_slice(1),
             "previous_label": lambda: self.step_label(-1),
             "next_label": lambda: self.step_label(1),
         }

@@ -29,11 +29,14 @@ KEYS: tuple[Key, ...] = (
     Key("P", "P", "toggle_placement", "cells where they look, or stretched as in the paper"),
     Key("I", "I", "toggle_smooth", "cells as they are, or smoothed by the graphics card"),
     Key("F", "F", "toggle_field", "box that the cell under the cursor could see"),
+    Key("Left", "Left", "previous_slice", "previous slice of the CT"),
+    Key("Right", "Right", "next_slice", "next slice of the CT"),
     Key("Home", "Home", "go_to_top_slice", "slice with the highest score"),
     Key("Up", "Up", "previous_label", "previous abnormality of the table"),
     Key("Down", "Down", "next_label", "next abnormality of the table"),
 )
-"""None of them is bound by napari's viewer or by an image layer (checked by a test)."""
+"""None of them is bound by napari's viewer or by an image layer (checked by a test), but for Left and Right, which keep
+their meaning and count slices of the CT."""
 
 
 def bind(viewer: ViewerModel, actions: Mapping[str, Callable[[], None]]) -> None:
@@ -50,6 +53,6 @@ def unbind(viewer: ViewerModel) -> None:
 
 
 def help_text() -> str:
-    """Return one line per key; left and right arrows are napari's own."""
+    """Return one line per key, and napari's own way to scroll."""
     lines = [f"{key.shown}: {key.words}" for key in KEYS]
-    return "\n".join([*lines, "Left, Right: previous and next slice", "Ctrl + wheel: scroll through the slices"])
+    return "\n".join([*lines, "Ctrl + wheel: scroll through the slices"])

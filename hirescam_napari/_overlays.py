@@ -10,7 +10,7 @@ from napari.layers import Image
 
 from training.geometry import Geometry
 
-TITLE, SLICE, SCALE, CAUTION = "hirescam_title", "hirescam_slice", "hirescam_scale", "hirescam_caution"
+TITLE, SLICE, SCALE = "hirescam_title", "hirescam_slice", "hirescam_scale"
 NOT_FOR_CLINICAL_USE = "Not for clinical use"
 _SIDES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
 _LETTER_COLOR = "#ffd866"
@@ -24,7 +24,6 @@ class Overlays:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
-        viewer.canvas.overlay_tiling.bottom_left = "vertical"
         viewer.dims.events.order.connect(self.set_letters)
         viewer.dims.events.ndisplay.connect(self.set_letters)
         viewer.scene.camera.events.orientation.connect(self.set_letters)
@@ -35,13 +34,12 @@ class Overlays:
         self._text(TITLE, "top_left", f"\n{lines}" if lines and side_by_side else lines, 11, gridded=True)
 
     def set_slice(self, text: str) -> None:
-        """Show at the bottom left which slice is drawn."""
-        self._text(SLICE, "bottom_left", text)
+        """Show at the bottom left which slice is drawn, and that it is for research."""
+        self._text(SLICE, "bottom_left", f"{NOT_FOR_CLINICAL_USE}\n{text}" if text else "")
 
     def set_scale_words(self, text: str) -> None:
-        """Show at the bottom right, above the scale bar, what the colors stand for; and that it is for research."""
+        """Show at the bottom right, above the scale bar, what the colors stand for."""
         self._text(SCALE, "bottom_right", "\n".join(_wrap(text)))
-        self._text(CAUTION, "bottom_left", NOT_FOR_CLINICAL_USE if text else "")
 
     def set_letters(self) -> None:
         """Show the patient's sides at the edges of every canvas (2-D only) and the scale bar in mm."""
@@ -65,7 +63,7 @@ class Overlays:
 
     def clear(self) -> None:
         """Take everything off the canvas."""
-        for name in (TITLE, SLICE, SCALE, CAUTION, *(f"hirescam_{side}" for side in _SIDES)):
+        for name in (TITLE, SLICE, SCALE, *(f"hirescam_{side}" for side in _SIDES)):
             self._text(name, "top_left", "")
         self.viewer.canvas.overlays.scale_bar.visible = False
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from qtpy.QtWidgets import QLabel, QWidget
 
 from hirescam_napari._case import Case
 from hirescam_napari._keys import KEYS
-from hirescam_napari._layers import to_display
 from hirescam_napari._resolve import display_name, ratio_to_mean
 from hirescam_napari._state import SCALINGS, WINDOWS, ViewState
 from hirescam_napari.views.case_header import CaseHeader, CaseTitle
@@ -133,10 +133,10 @@ def slice_numbers(case: Case) -> list[float] | None:
     """Return the CT slice number (from 1, fractional) at each slice group's centre, None without a picture."""
     if case.explanation is None or case.picture is None:
         return None
-    first = float(to_display(case.picture.geometry.origin_mm)[0])
-    step = case.picture.geometry.spacing_mm[0]
-    groups = range(case.explanation.cells.n_cells[0])
-    return [round((case.group_mm(group) - first) / step + 1, 1) for group in groups]
+    first, step = case.slice_mm(0), case.picture.geometry.spacing_mm[0]
+    start, end = (case.group_mm(group) for group in (0, case.explanation.cells.n_cells[0] - 1))
+    centres = np.linspace(start, end, case.explanation.cells.n_cells[0])
+    return [float(number) for number in np.round((centres - first) / step + 1, 1)]
 
 
 def case_title(explanation: Explanation, label: str) -> CaseTitle:

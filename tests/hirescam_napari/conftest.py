@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torchvision  # noqa: F401 - before any window: once OpenGL has loaded Mesa's LLVM, importing Triton's crashes
 
 from hirescam_napari._case import Case
 from hirescam_napari._engine import Engine

@@ -53,9 +53,7 @@ def test_monochrome1_is_shown_inverted(volume: Volume) -> None:
 
 
 @pytest.mark.parametrize("placement", ["receptive_field", "stretch"])
-def test_a_map_stays_low_resolution_and_stands_where_its_cells_stand(
-    explanation: Explanation, placement: str
-) -> None:
+def test_a_map_stays_low_resolution_and_stands_where_its_cells_stand(explanation: Explanation, placement: str) -> None:
     data, meta, _ = map_layer(explanation, explanation.labels[0], "hirescam", placement)  # type: ignore[arg-type]
     layer, geometry = Image(data, **meta), explanation.geometry("hirescam", placement)  # type: ignore[arg-type]
     assert layer.data.shape == explanation.cells.n_cells

@@ -37,4 +37,4 @@ def test_windows_are_level_and_width() -> None:
 
 def test_the_state_needs_no_qt() -> None:
     code = "import sys, hirescam_napari._state as s; s.ViewState(); sys.exit(any('PyQt' in m for m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - own code

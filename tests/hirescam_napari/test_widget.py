@@ -114,14 +114,12 @@ def test_clicking_five_labels_updates_maps_plot_title_and_slice(explained: HiRes
     assert explanation is not None
     for row in range(1, 6):
         index = table.view.model().index(row, 0)
-        qtbot.mouseClick(
-            table.view.viewport(), Qt.MouseButton.LeftButton, pos=table.view.visualRect(index).center()
-        )
+        qtbot.mouseClick(table.view.viewport(), Qt.MouseButton.LeftButton, pos=table.view.visualRect(index).center())
         label = table.shown()[row]
         assert controller.state.label == label
         assert np.array_equal(controller.canvas.maps["hirescam"].data, explanation.map(label))
-        assert controller.case.group_at(controller.canvas.slice_mm) == pytest.approx(explanation.top_slice(label))
-        assert explained.panels.plot.current == pytest.approx(explanation.top_slice(label))
+        assert round(controller.case.group_at(controller.canvas.slice_mm) or -1) == explanation.top_slice(label)
+        assert round(explained.panels.plot.current) == explanation.top_slice(label)
         assert explained.panels.plot.top() == explanation.top_slice(label)
         assert f"{explanation.probabilities[explanation.index(label)]:.0%}"[:-1] in controller.plan.title
 
@@ -152,7 +150,7 @@ def test_keys_reach_the_session_in_the_window(explained: HiResCamWidget, qtbot: 
     explained.controller.go_to_group(0)
     qtbot.keyClick(native, Qt.Key.Key_Home)
     assert explained.controller.plan.focus is not None
-    assert explained.controller.canvas.slice_mm == pytest.approx(explained.controller.plan.focus.slice_mm)
+    assert explained.controller.canvas.slice_mm == pytest.approx(explained.controller.plan.focus.slice_mm, abs=1.2)
 
 
 def test_the_plot_moves_the_slice_and_the_slice_moves_the_cursor(explained: HiResCamWidget, qtbot: QtBot) -> None:
@@ -166,7 +164,7 @@ def test_the_plot_moves_the_slice_and_the_slice_moves_the_cursor(explained: HiRe
     assert plot.current == pytest.approx(controller.case.group_at(controller.canvas.slice_mm))
     plot.top_button.click()
     assert controller.plan.focus is not None
-    assert controller.canvas.slice_mm == pytest.approx(controller.plan.focus.slice_mm)
+    assert controller.canvas.slice_mm == pytest.approx(controller.plan.focus.slice_mm, abs=1.2)
 
 
 def test_the_mouse_over_the_canvas_reads_values(explained: HiResCamWidget, qtbot: QtBot) -> None:
@@ -177,9 +175,7 @@ def test_the_mouse_over_the_canvas_reads_values(explained: HiResCamWidget, qtbot
     assert explained.controller.canvas.fields[0].visible
 
 
-def test_cancelling_a_run_keeps_what_was_open(
-    explained: HiResCamWidget, pretend: PretendEngine, qtbot: QtBot
-) -> None:
+def test_cancelling_a_run_keeps_what_was_open(explained: HiResCamWidget, pretend: PretendEngine, qtbot: QtBot) -> None:
     before = explained.controller.case
     pretend.go_on.clear()
     explained.run(REQUEST)
