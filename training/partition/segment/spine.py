@@ -25,6 +25,9 @@ LEAST_FOUND: Final = 0.2
 CANAL_MM: Final = 8.0
 """Depth of a spinal canal, at least."""
 
+CUT_SHARE: Final = 0.6
+"""Share of the last row that is tissue where the field of view cuts through the back."""
+
 SKIN_MM: Final = 6.0
 """Soft tissue behind the spine, at least; without it the field of view ends in or before the spine."""
 
@@ -51,12 +54,12 @@ def find_spine(ct: Analysis, tissue: Mask) -> Spine:
     size = max(1, round(WINDOW_MM / slice_mm))
     bone = ((ct.hu > BONE_HU) & tissue).astype(np.float32)
     share = ndimage.uniform_filter1d(bone, size, axis=0, mode="nearest")
-    middle, front_of_back = _middle(tissue)
+    middle, front_of_back, rear = _middle(tissue)
     column, canal, front = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
     for index in range(n):
         if np.isnan(middle[index]):
             continue
-        x = _midline(share[index], middle[index], int(front_of_back[index]), column_mm)
+        x = _midline(share[index], middle[index], int(rear[index]), column_mm)
         if x is None:
             continue
         column[index] = x
@@ -64,7 +67,7 @@ def find_spine(ct: Analysis, tissue: Mask) -> Spine:
     found = ~np.isnan(front)
     smooth = max(3, round(2 * WINDOW_MM / slice_mm) | 1)
     fallback = float(np.nanmedian(middle)) if not np.isnan(middle).all() else (ct.hu.shape[2] - 1) / 2
-    if found.mean() < LEAST_FOUND:
+    if found.mean() < LEAST_FOUND or _back_is_cut(tissue):
         column[:] = front[:] = canal[:] = np.nan
     outside = ct.hu.shape[1] + WINDOW_MM / row_mm
     return Spine(
@@ -75,17 +78,22 @@ def find_spine(ct: Analysis, tissue: Mask) -> Spine:
     )
 
 
-def _middle(tissue: Mask) -> tuple[Line, Line]:
-    """Return, per slice, the middle column of the tissue and the row where the back half begins."""
+def _back_is_cut(tissue: Mask) -> bool:
+    """Return True if the patient's back lies outside the field of view, and the spinous processes perhaps with it."""
+    return bool(np.median(tissue[:, -1].mean(axis=1)) > CUT_SHARE)
+
+
+def _middle(tissue: Mask) -> tuple[Line, Line, Line]:
+    """Return, per slice, the middle column of the tissue and the rows where its back 60 % and 35 % begin."""
     n = tissue.shape[0]
-    middle, half = np.full(n, np.nan), np.zeros(n)
+    middle, half, rear = np.full(n, np.nan), np.zeros(n), np.zeros(n)
     columns = tissue.sum(axis=1, dtype=np.int64)
     rows = tissue.sum(axis=2, dtype=np.int64)
     for index in np.flatnonzero(columns.any(axis=1)):
         middle[index] = _quantile(columns[index], 0.5)
         low, high = _quantile(rows[index], 0.02), _quantile(rows[index], 0.98)
-        half[index] = low + 0.4 * (high - low)
-    return middle, half
+        half[index], rear[index] = low + 0.4 * (high - low), low + 0.65 * (high - low)
+    return middle, half, rear
 
 
 def _quantile(counts: npt.NDArray[np.int64], q: float) -> float:
