@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from napari.viewer import Viewer
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
+from hirescam_napari._layers import to_display
 from hirescam_napari._state import Layout, ViewState
 from hirescam_napari._widget import HiResCamWidget
 from training.io.atomic import atomic_path
@@ -61,13 +63,6 @@ def settle(seconds: float = SETTLE_S) -> None:
         time.sleep(0.01)
 
 
-def hover(widget: HiResCamWidget, row_mm: float, column_mm: float) -> None:
-    """Put the mouse, as the session sees it, over a point of the shown slice."""
-    controller = widget.controller
-    position = (controller.canvas.slice_mm, row_mm, column_mm)
-    controller.hover(position)
-
-
 def _table(widget: HiResCamWidget) -> None:
     widget.tabs.setCurrentIndex(0)
 
@@ -95,12 +90,16 @@ def _signed(widget: HiResCamWidget) -> None:
 
 
 def _field(widget: HiResCamWidget) -> None:
-    widget.controller.change(layout=Layout.OVERLAY, signed=False, window="lung")
-    picture = widget.controller.case.picture
-    if picture is not None:
-        spacing, shape = picture.geometry.spacing_mm, picture.geometry.shape
-        low = widget.controller.canvas.cts[0].translate
-        hover(widget, low[1] + 0.5 * shape[1] * spacing[1], low[2] + 0.3 * shape[2] * spacing[2])
+    """Put the mouse, as the session sees it, over the cell with the most evidence in the shown slice."""
+    controller = widget.controller
+    controller.change(layout=Layout.OVERLAY, signed=False, window="lung")
+    controller.go_to_top_slice()
+    explanation, label = controller.case.explanation, controller.state.label
+    if explanation is not None and label is not None:
+        group = explanation.top_slice(label)
+        row, column = np.unravel_index(explanation.map(label)[group].argmax(), explanation.cells.n_cells[1:])
+        at = to_display(explanation.geometry("hirescam", controller.state.placement).to_world((group, row, column)))
+        controller.hover((float(at[0]), float(at[1]), float(at[2])))
 
 
 def _next_label(widget: HiResCamWidget) -> None:

@@ -18,7 +18,7 @@ from hirescam_napari._case import Case
 from hirescam_napari._controller import Controller, Ticket
 from hirescam_napari._engine import Engine, Request
 from hirescam_napari._layers import VOLUME_KEY
-from hirescam_napari._panels import DockPanels
+from hirescam_napari._panels import DockPanels, caution_words
 from hirescam_napari._resolve import error_text
 from hirescam_napari._settings import initial_state
 from hirescam_napari._state import Layout
@@ -175,6 +175,7 @@ class HiResCamWidget(QWidget):
     def _on_explanation(self, explanation: Explanation, ticket: Ticket) -> None:
         if self.controller.show_explanation(explanation, ticket):
             self.run_panel.set_issues(explanation.issues)
+            self.run_panel.set_caution(caution_words(explanation.model.training))
             self.run_panel.set_status(f"Done in {sum(explanation.seconds.values()):.1f} s on {explanation.device}.")
             self.tabs.setCurrentIndex(0)
 
