@@ -46,8 +46,8 @@ Stop = Callable[[], bool]
 class DemoSize:
     """How many phantoms are used to train, to choose thresholds, and to judge."""
 
-    training: int = 1300
-    validation: int = 100
+    training: int = 1600
+    validation: int = 120
     test: int = 250
 
 

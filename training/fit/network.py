@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from training.fit.conditioned import ConditionedHead
 from training.fit.config import TrainConfig
-from training.fit.places import PlaceHead
+from training.fit.places import log_odds_of
 from training.geometry import Geometry
 from training.issues import InputError, error
 from training.models import AxialNet, AxialNetConfig, CheckpointMetadata, Model, build_network
@@ -34,14 +34,13 @@ class CaseBatch(nn.Module):
     conditioned
         Train the last layer as a :class:`ConditionedHead` in place of the network's own.
     with_places
-        Have a :class:`PlaceHead` too.
+        Give the log odds of the places too.
     """
 
     def __init__(self, network: AxialNet, conditioned: bool = False, with_places: bool = False) -> None:
         super().__init__()
         self.network = network
-        features, labels = network.z_shape[0], network.config.n_labels
-        self.places = PlaceHead(features, labels) if with_places else None
+        self.with_places = with_places
         self.conditioned = ConditionedHead(network.z_shape, network.config.n_labels) if conditioned else None
 
     def forward(self, groups: Tensor, n_cases: int) -> tuple[Tensor, Tensor | None]:
@@ -49,17 +48,17 @@ class CaseBatch(nn.Module):
 
         The CTs' slice groups follow each other in ``groups`` [B * H, group, row, column].
         """
-        z = self.network.features(groups).float()
-        z = z.reshape(n_cases, -1, *z.shape[1:])
-        log_odds = None if self.places is None else self.places(z)
+        features = self.network.custom[:-1](self.network.trunk(groups)).float()
+        features = features.reshape(n_cases, -1, *features.shape[1:])
+        log_odds = log_odds_of(features, self.network.config.n_labels) if self.with_places else None
+        z = features.relu()
         if self.conditioned is not None:
             return self.conditioned(z.mean(dim=1)), log_odds
         return self.network.head.slice_scores(z.flatten(0, 1)).reshape(n_cases, z.shape[1], -1).mean(dim=1), log_odds
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the last layer that is trained."""
-        main = self.network.head if self.conditioned is None else self.conditioned
-        return [*main.parameters(), *(() if self.places is None else self.places.parameters())]
+        return list((self.network.head if self.conditioned is None else self.conditioned).parameters())
 
     def body_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of trunk and custom convolutions."""
@@ -95,6 +94,8 @@ def make_network(config: TrainConfig, n_labels: int) -> AxialNet:
     settings, spec = config.model, input_spec(config)
     options = {"width": settings.width, "cut_stage": settings.cut_stage, "custom_channels": settings.custom_channels}
     try:
+        if config.loss.places and settings.custom_channels[-1] < n_labels:
+            raise ValueError(f"loss.places needs at least {n_labels} features of Z, one for each label")
         axial = AxialNetConfig.from_spec(settings.architecture, spec, n_labels, **options)
         network = build_network(axial, config.run.seed)
     except ValueError as fault:

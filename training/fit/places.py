@@ -1,9 +1,9 @@
 """Teaching features where abnormalities are, while training only.
 
 The mean over slice groups dilutes a small abnormality: of thousands of cells a handful differ, and a few thousand CTs
-are too few to find out which. Where the places of the abnormalities are known (phantoms), every cell of Z can be asked
-for what it holds: ``<A_m, Z[h, :, i, j]> + a_m``. This shapes Z only; the head learns from the labels of whole CTs, and
-A is dropped when the model is saved.
+are too few to find out which. Where the places of the abnormalities are known (phantoms), the first M features of Z, as
+they are before their ReLU, are taught to be the log odds that the cell holds each abnormality. This shapes Z; the head
+still learns from the labels of whole CTs alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as nn_functional
 
 RARITY_POWER = 0.7
@@ -22,29 +22,10 @@ RARITY_POWER = 0.7
 RAREST = 1e-5
 """Smallest share of blocks with an abnormality that is told from none at all."""
 
-START_BIAS = -4.0
-"""What a cell is taken to hold at first: nothing, at odds of e^4 to 1."""
 
-
-class PlaceHead(nn.Module):
-    """The same linear layer at every cell.
-
-    Parameters
-    ----------
-    n_features
-        F.
-    n_labels
-        M.
-    """
-
-    def __init__(self, n_features: int, n_labels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(n_labels, n_features))
-        self.bias = nn.Parameter(torch.full((n_labels,), START_BIAS))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Return log odds [B, M, H, D1, D2] for Z [B, H, F, D1, D2]."""
-        return torch.einsum("bhfij,mf->bmhij", z, self.weight) + self.bias[:, None, None, None]
+def log_odds_of(features: Tensor, n_labels: int) -> Tensor:
+    """Return the log odds of the places [B, M, H, D1, D2] in features before their ReLU [B, H, F, D1, D2]."""
+    return features[:, :, :n_labels].transpose(1, 2)
 
 
 def place_loss(log_odds: Tensor, places: Tensor, rarity: Tensor) -> Tensor:
@@ -56,7 +37,7 @@ def place_loss(log_odds: Tensor, places: Tensor, rarity: Tensor) -> Tensor:
     Parameters
     ----------
     log_odds
-        Shape (B, M, H, D1, D2).
+        Shape (B, M, H, D1, D2), from :func:`log_odds_of`.
     places
         Shape (B, M, H, R, C), 1 in blocks that hold the abnormality; a cell holds it if one of its blocks does.
     rarity

@@ -17,19 +17,23 @@ _TINY: dict[str, Any] = {
 }
 
 _DEMO: dict[str, Any] = {
-    "model": {"architecture": "axialnet-local", "width": 16, "cut_stage": 2},
+    "model": {"architecture": "axialnet-local", "width": 16, "cut_stage": 2, "custom_channels": [64, 32]},
     "input": _SMALL_INPUT,
     "optimizer": {
         "name": "adamw",
-        "learning_rate": 4e-3,
+        "learning_rate": 3e-3,
+        "head_factor": 3.0,
+        "conditioned_head": True,
         "momentum": 0.9,
         "weight_decay": 0.02,
         "schedule": "one-cycle",
+        "norm_momentum": 0.03,
+        "norm_frozen_after": 0.8,
         "clip_norm": 1.0,
     },
-    "loss": {"positive_weight_limit": 3.0},
-    "augment": {"shift_px": [3, 4, 4], "hu_shift": 10.0},
-    "run": {"epochs": 10, "patience": 0, "batch_size": 4, "device": "cpu", "threads": 2},
+    "loss": {"positive_weight_limit": 3.0, "places": 20.0},
+    "augment": {"shift_px": [3, 8, 8], "shift_step_px": [3, 8, 8]},
+    "run": {"epochs": 12, "patience": 0, "batch_size": 2, "device": "cpu", "precision": "bf16", "threads": 2},
 }
 
 _PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "tiny": _TINY, "demo": _DEMO}

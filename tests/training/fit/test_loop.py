@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from training.fit.cases import ArrayCases, Subset, batches, split
 from training.fit.config import TrainConfig, merge
 from training.fit.loop import STATE_FILE, learning_rate, train
+from training.fit.network import network_input
 from training.issues import Cancelled, InputError
 from training.models import load_model
 
@@ -130,6 +131,39 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_case(cases: ArrayCases, t
     config = merge(CONFIG, {"optimizer": {"learning_rate": 1e18, "clip_norm": 0.0, "schedule": "constant"}})
     with pytest.raises(InputError, match=r"loss of case case-\d\d is not finite"):
         train(config, cases, tmp_path)
+
+
+def with_places(cases: ArrayCases) -> ArrayCases:
+    blocks = np.zeros((20, 2, 2, 4, 4), dtype=np.uint8)
+    for case, volume in enumerate(cases.volumes):
+        for label, found in enumerate((volume > 400, volume < -600)):
+            blocks[case, label] = found.reshape(2, 3, 4, 8, 4, 8).any(axis=(1, 3, 5))
+    return ArrayCases(cases.volumes, cases.targets, cases.labels, cases.case_ids, blocks)
+
+
+def test_places_teach_the_first_features_to_find_the_labels(cases: ArrayCases, tmp_path: Path) -> None:
+    settings = {
+        "loss": {"places": 20.0},
+        "run": {"epochs": 40, "validation_share": 0.0},
+        "augment": {"flip_probability": 0.0, "shift_px": [3, 8, 8], "shift_step_px": [3, 8, 8]},
+        "optimizer": {"conditioned_head": True, "norm_frozen_after": 0.8},
+    }
+    known = with_places(cases)
+    model = load_model(train(merge(CONFIG, settings), known, tmp_path).last)
+    with torch.inference_mode():
+        z = torch.stack([model.network.features(network_input([hu], model.input_spec)) for hu in known.volumes])
+    assert known.blocks is not None
+    for label in range(2):
+        there = torch.from_numpy(known.blocks[:, label]) > 0
+        assert z[:, :, label][there].mean() > 4 * z[:, :, label][~there].mean()
+
+
+def test_places_must_be_known_and_have_a_feature_each(cases: ArrayCases, tmp_path: Path) -> None:
+    config = merge(CONFIG, {"loss": {"places": 1.0}})
+    with pytest.raises(InputError, match=r"case case-\d\d has no known places"):
+        train(config, cases, tmp_path)
+    with pytest.raises(InputError, match="at least 2 features"):
+        train(merge(config, {"model": {"custom_channels": [8, 1]}}), with_places(cases), tmp_path)
 
 
 def test_patience_ends_the_run(cases: ArrayCases, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.fit.places import START_BIAS, PlaceHead, place_loss, rarity_of
+from training.fit.places import log_odds_of, place_loss, rarity_of
 
 
 def test_place_loss_is_the_formula_written_out() -> None:
@@ -24,16 +24,11 @@ def test_place_loss_is_the_formula_written_out() -> None:
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-10)
 
 
-def test_place_head_is_one_linear_layer_at_every_cell() -> None:
-    head = PlaceHead(3, 2)
-    assert (head(torch.ones(1, 4, 3, 5, 6)) == START_BIAS).all()
-    head.weight.data = torch.tensor([[1.0, 2.0, 3.0], [0.0, -1.0, 0.5]])
-    z = torch.rand(2, 4, 3, 5, 6, generator=torch.Generator().manual_seed(0))
-    found = head(z)
-    assert found.shape == (2, 2, 4, 5, 6)
-    assert found[1, 0, 2, 3, 4].item() == pytest.approx(
-        START_BIAS + float(z[1, 2, :, 3, 4] @ torch.tensor([1.0, 2.0, 3.0])), rel=1e-5
-    )
+def test_log_odds_are_the_first_features() -> None:
+    features = torch.arange(2 * 3 * 4 * 2 * 2).reshape(2, 3, 4, 2, 2)
+    odds = log_odds_of(features, 2)
+    assert odds.shape == (2, 2, 3, 2, 2)
+    assert odds[1, 1, 2, 0, 1] == features[1, 2, 1, 0, 1]
 
 
 def test_rarity_by_hand() -> None:
