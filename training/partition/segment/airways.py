@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from training.partition.segment.analysis import Analysis
 from training.partition.segment.shapes import Mask
+from training.partition.segment.spine import Spine
 
 LUMEN_HU: Final = -500
 STRICTER_HU: Final = (-500, -650, -750, -820, -870, -910, -940)
@@ -54,15 +55,16 @@ class _Scale:
     column_mm: float
 
 
-def find_airways(ct: Analysis, inside: Mask, midline: npt.NDArray[np.float64]) -> Airways:
-    """Find the airways within ``inside``; ``midline`` is the column of the midline in every slice."""
+def find_airways(ct: Analysis, inside: Mask, spine: Spine) -> Airways:
+    """Find the airways within ``inside``; the trachea is near the midline, in front of the spine."""
     spacing = ct.spacing_mm
     scale = _Scale(spacing[0], spacing[1] * spacing[2], spacing[1], spacing[2])
+    ahead = inside & (np.arange(ct.hu.shape[1]) < spine.back[:, None])[:, :, None]
     best: list[Plane] = []
     first = 0
     tried = np.zeros(ct.hu.shape, dtype=bool)
     for index in range(round(TOP_SHARE * ct.hu.shape[0])):
-        for seed in _tubes(ct.hu[index], inside[index], midline[index], scale):
+        for seed in _tubes(ct.hu[index], ahead[index], spine.column[index], scale):
             if (seed & tried[index]).any():
                 continue
             chain = _trachea(ct.hu, inside, index, seed, scale)

@@ -49,6 +49,10 @@ BRONCHUS_MM: Final = 5.0
 BRONCHUS_REACH_MM: Final = 14.0
 """How far beyond the end of the airways that were followed remains of a bronchus are looked for."""
 
+GREAT_VESSELS_MM: Final = 45.0
+NARROW_MM: Final = 4.0
+"""Closer to the midline than the first, the aorta may lie between two parts of a lung: closed by the second only."""
+
 MIDLINE_BAND_MM: Final = 55.0
 """How far from the midline touching lungs may be told apart; beyond it the side is certain."""
 
@@ -90,7 +94,7 @@ def find_lungs(ct: Analysis, body: Body, airways: Mask, midline: npt.NDArray[np.
     right, left = _with_parts(ct, candidates & ~leak, right & ~leak, left & ~leak)
     right, left = (_without_bronchi(ct, lung, airways) for lung in (right, left))
     air = right | left
-    whole = [_filled(ct, lung, other | leak, wall) for lung, other in ((right, left), (left, right))]
+    whole = [_filled(ct, lung, other | leak, wall, midline) for lung, other in ((right, left), (left, right))]
     gas = (candidates | body.room) & ~whole[0] & ~whole[1]
     return Lungs(whole[0], whole[1] & ~whole[0], air, gas, leak)
 
@@ -258,9 +262,11 @@ def _without_bronchi(ct: Analysis, lung: Mask, airways: Mask) -> Mask:
     return out
 
 
-def _filled(ct: Analysis, lung: Mask, other: Mask, wall: Mask) -> Mask:
-    """Return ``lung`` with vessels, nodules and small dense findings."""
+def _filled(ct: Analysis, lung: Mask, other: Mask, wall: Mask, midline: npt.NDArray[np.float64]) -> Mask:
+    """Return ``lung`` with vessels, nodules and small dense findings; near the midline only narrow gaps close."""
     if not lung.any():
         return lung
-    whole = close(lung, CLOSING_MM, ct.spacing_mm) & ~wall & ~other
+    near = np.abs(np.arange(lung.shape[2]) - midline[:, None])[:, None] * ct.spacing_mm[2] < GREAT_VESSELS_MM
+    whole = np.where(near, close(lung, NARROW_MM, ct.spacing_mm), close(lung, CLOSING_MM, ct.spacing_mm))
+    whole &= ~wall & ~other
     return fill_enclosed(whole) & ~other

@@ -46,7 +46,7 @@ def find_anatomy(ct: Analysis, report: Report) -> Anatomy:
     body = find_body(ct)
     report(30, 100, "spine and airways")
     spine = find_spine(ct, body.tissue)
-    airways = find_airways(ct, body.within, spine.column)
+    airways = find_airways(ct, body.within, spine)
     report(45, 100, "lungs")
     lungs = find_lungs(ct, body, airways.mask, spine.column)
     report(65, 100, "mediastinum")
@@ -92,20 +92,23 @@ def body_alone(hu: npt.NDArray[np.int16], geometry: Geometry, report: Report) ->
 
 
 def with_given_lungs(
-    hu: npt.NDArray[np.int16], geometry: Geometry, given: Labels, report: Report
+    hu: npt.NDArray[np.int16], geometry: Geometry, given: Labels, complete: bool, report: Report
 ) -> tuple[Labels, Mask]:
-    """Return labels and body where another segmentation gave the lungs; its mediastinum is kept if it has one."""
+    """Return labels and body where another segmentation gave the lungs.
+
+    Unless its mediastinum is ``complete``, what lies between the lungs is added to it.
+    """
     ct = _analysis(hu, geometry, report)
     body = find_body(ct)
     coarse = nearest_labels(given, geometry, ct.geometry)
     right, left = coarse == RIGHT_LUNG, coarse == LEFT_LUNG
     inside = with_lungs(body, right | left)
     labels = given.copy()
-    if not (given == MEDIASTINUM).any():
+    if not complete:
         spine = find_spine(ct, body.tissue)
         none = np.zeros_like(right)
         lungs = Lungs(right, left, right | left, none, none)
-        carina = find_airways(ct, body.within, spine.column).carina
+        carina = find_airways(ct, body.within, spine).carina
         between = find_mediastinum(ct, inside, lungs, spine, carina).view(np.uint8)
         native = nearest_labels(between, ct.geometry, geometry) != 0
         labels[native & (given == 0)] = MEDIASTINUM

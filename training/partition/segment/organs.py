@@ -12,7 +12,7 @@ import numpy.typing as npt
 from training.geometry import Geometry
 from training.issues import Cancelled, InputError, error
 from training.partition.grids import nearest_labels
-from training.partition.organs import Organs, QualityControl, heuristic_labels, volumes_ml
+from training.partition.organs import MEDIASTINUM, Organs, QualityControl, heuristic_labels, volumes_ml
 from training.partition.segment import quality
 from training.partition.segment.external import lungmask_labels, totalsegmentator_labels
 from training.partition.segment.masks import MaskPath, read_masks
@@ -113,7 +113,8 @@ def _answer(
         return _Answer(labels, body, found.findings)
     given = _given(volume, backend, mask_path)
     given = np.asarray(nearest_labels(given, volume.geometry, geometry), dtype=np.uint8)
-    labels, body = with_given_lungs(hu, geometry, given, report)
+    complete = backend == "file" and bool((given == MEDIASTINUM).any())
+    labels, body = with_given_lungs(hu, geometry, given, complete, report)
     return _Answer(labels, body, quality.Findings())
 
 
