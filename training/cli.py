@@ -72,8 +72,10 @@ def explain(
     """Explain one CT: scores of all abnormalities, and Z, from which every map follows. Not for clinical use."""
     with reported(as_json):
         from training.cohort.output import check_target, write_result
+        from training.io.read import find_kind
 
         check_target(out)
+        find_kind(path)  # a wrong path is told before anything heavy is loaded
         say("Loading the model and reading the CT.")
         from training.models import load_model
 
@@ -247,15 +249,17 @@ def _list_models(as_json: bool) -> None:
     rows = [
         (
             one["name"],
-            " x ".join(map(str, one["input_shape"])),
-            " x ".join(map(str, one["z_shape"])),
+            "x".join(map(str, one["input_shape"])),
+            "x".join(map(str, one["z_shape"])),
             f"{one['parameters']:,}",
             f"{one['operations'] / 1e9:,.0f} G",
-            one["guarantee_words"],
+            one["guarantee"],
         )
         for one in found
     ]
     print_table("Models", ("name", "input", "Z", "parameters", "operations", "guarantee"), rows)
+    words = {one["guarantee"]: one["guarantee_words"] for one in found}
+    typer.echo("\n" + "\n".join(f"{kind}: {text}" for kind, text in words.items()))
     say("A checkpoint file (.safetensors) can be given instead of a name.")
 
 

@@ -116,9 +116,25 @@ def raw_attention(z: Tensor, weights: Tensor, on: Attention = "hirescam") -> Ten
 
     HiResCAM is equation 10 times H, Grad-CAM equations 3, 4 and 11 times H: the authors leave out the head's 1/H.
     """
+    by_cell = _attention(_features_by_cell(z), _weights_by_cell(weights, on))
+    return by_cell.permute(1, 2, 0).reshape(len(weights), len(z), *z.shape[2:])
+
+
+def _features_by_cell(z: Tensor) -> Tensor:
+    """[H, F, D1, D2] -> [D1 D2, F, H]."""
+    return z.flatten(2).permute(2, 1, 0).contiguous()
+
+
+def _weights_by_cell(weights: Tensor, on: Attention) -> Tensor:
+    """[M, F, D1, D2] -> [D1 D2, M, F]; for Grad-CAM [1, M, F], the mean over cells."""
     if on == "gradcam":
-        return torch.einsum("mf,hfij->mhij", weights.mean((2, 3)), z)
-    return torch.einsum("mfij,hfij->mhij", weights, z)
+        return weights.mean((2, 3))[None]
+    return weights.flatten(2).permute(2, 0, 1).contiguous()
+
+
+def _attention(features: Tensor, weights: Tensor) -> Tensor:
+    """Return the attention of all labels at all slice groups, cell by cell: [D1 D2, M, H]."""
+    return torch.matmul(weights, features)
 
 
 def mask_loss(
@@ -160,10 +176,12 @@ def mask_loss(
     _check_shapes(z, weights, allowed, considered)
     with torch.autocast(z.device.type, enabled=False):
         z, weights = (x if x.dtype == torch.float64 else x.float() for x in (z, weights))
+        features, by_cell = _features_by_cell(z), _weights_by_cell(weights, settings.on)
         total, count = z.new_zeros(()), z.new_zeros(())
         for rows, alone in _label_chunks(allowed, considered, chunk_values):
-            total = total + _summed(z, weights, allowed, rows, settings, alone)
-            count = count + (allowed[rows] == 0).sum()
+            forbidden = (allowed[rows] == 0).flatten(2).permute(2, 0, 1).contiguous()
+            total = total + _summed(features, by_cell[:, rows], forbidden, settings, alone)
+            count = count + forbidden.sum()
         return total / count.clamp(min=1) if settings.is_mean else total
 
 
@@ -188,18 +206,16 @@ def _label_chunks(allowed: Tensor, considered: Tensor | None, chunk_values: int)
         yield rows[start : start + size], len(rows) <= size
 
 
-def _summed(
-    z: Tensor, weights: Tensor, allowed: Tensor, rows: Tensor, settings: MaskLossSettings, keep: bool
-) -> Tensor:
-    """Return the loss of labels ``rows`` summed over forbidden cells; what is not kept is computed again backward."""
+def _summed(features: Tensor, weights: Tensor, forbidden: Tensor, settings: MaskLossSettings, keep: bool) -> Tensor:
+    """Return the sum over ``forbidden`` cells [D1 D2, M, H]; without ``keep``, backward computes them again."""
 
-    def loss(z: Tensor, weights: Tensor) -> Tensor:
-        cells = _PENALTIES[settings.variant](raw_attention(z, weights[rows], settings.on), settings)
-        return torch.where(allowed[rows] == 0, cells, 0.0).sum()
+    def loss(features: Tensor, weights: Tensor) -> Tensor:
+        cells = _PENALTIES[settings.variant](_attention(features, weights), settings)
+        return torch.where(forbidden, cells, 0.0).sum()
 
     if keep or not torch.is_grad_enabled():
-        return loss(z, weights)
-    again: Tensor = checkpoint(loss, z, weights, use_reentrant=False, preserve_rng_state=False)
+        return loss(features, weights)
+    again: Tensor = checkpoint(loss, features, weights, use_reentrant=False, preserve_rng_state=False)
     return again
 
 
@@ -209,7 +225,7 @@ def _authors(attention: Tensor, _settings: MaskLossSettings) -> Tensor:
 
 def _paper(attention: Tensor, settings: MaskLossSettings) -> Tensor:
     positive = attention.relu()
-    highest = positive.detach().amax((1, 2, 3), keepdim=True)
+    highest = positive.detach().amax((0, 2), keepdim=True)
     return torch.log1p(positive / (highest - positive + settings.softening))
 
 
