@@ -84,7 +84,7 @@ def _three_axes(values: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
         values = values.reshape(shape[:3], order="A")
     if values.ndim != 3:
         words = " x ".join(str(n) for n in shape)
-        raise refused("wrong-rank", f"it has {len(shape)} axes ({words}), not 3", "Export one volume per file.", path)
+        raise refused("wrong-rank", f"its shape is {words}, not three axes", "Export one volume per file.", path)
     if min(values.shape) < MIN_VOXELS:
         words = " x ".join(str(n) for n in shape)
         raise refused("too-few-slices", f"its size is {words}, too thin for a CT", "Export the whole series.", path)

@@ -38,14 +38,14 @@ def why_not_hu(values: npt.NDArray[Any]) -> str | None:
     """
     real = _sample(values)
     if real.size == 0:
-        return "there is no value that could be a radiodensity: all voxels are padding or not a number"
+        return "all voxels are padding or not a number"
     low, high = float(real.min()), float(real.max())
     seen = f"the values run from {low:g} to {high:g}"
     air = _share(real, *AIR_RANGE_HU)
     if air < MIN_AIR_SHARE:
-        return f"{seen}, and none to speak of ({air:.1%}) lie at air or lung (-1000 to -600 HU){_offset_hint(real)}"
+        return f"{seen}, but hardly any ({air:.1%}) lie at air or lung (-1000 to -600 HU){_offset_hint(real)}"
     if _share(real, *TISSUE_RANGE_HU) < MIN_TISSUE_SHARE:
-        return f"{seen}, and none to speak of lie at soft tissue (-200 to 300 HU)"
+        return f"{seen}, but hardly any lie at soft tissue (-200 to 300 HU)"
     body = real[real > AIR_RANGE_HU[1]]
     dense = float(np.mean(body > DENSE_HU))
     if dense > MAX_DENSE_SHARE:

@@ -57,7 +57,7 @@ def check_npz_header(path: Path) -> None:
     _check_type(dtype, path)
     if len(shape) != 3:
         words = " x ".join(str(n) for n in shape)
-        raise refused("wrong-rank", f"it has {len(shape)} axes ({words}), not 3", "Export one volume per file.", path)
+        raise refused("wrong-rank", f"its shape is {words}, not three axes", "Export one volume per file.", path)
 
 
 def _check_type(dtype: np.dtype[Any], path: Path) -> None:

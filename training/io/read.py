@@ -122,14 +122,17 @@ def find_kind(path: Path) -> Kind:
         Nothing there; empty; of no known kind; a name that says another kind than the content.
     """
     if not path.exists():
-        raise InputError(error("not-found", "there is no such file or folder", "Check the path.", path.name))
+        fact = "the link leads nowhere" if path.is_symlink() else "there is no such file or folder"
+        raise InputError(error("not-found", fact, "Check the path.", path.name))
     if path.is_dir():
         return _kind_of_folder(path)
     head = _head(path)
     kind = _kind_of_content(head, path)
     if kind is None:
-        fact = "it is empty" if not head else f"it is none of: {KNOWN}"
-        raise InputError(error("unknown-format", fact, "Convert it to one of these.", path.name))
+        fact, way_out = f"it is none of: {KNOWN}", "Convert it to one of these."
+        if not head:
+            fact, way_out = "it is empty", "Copy or export it again."
+        raise InputError(error("unknown-format", fact, way_out, path.name))
     _check_suffix(path, kind)
     return kind
 
