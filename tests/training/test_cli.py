@@ -151,9 +151,16 @@ def test_user_errors_have_words_and_no_traceback(folder: Path, tmp_path: Path) -
     for arguments, fact in {
         ("explain", tmp_path / "gone.nii", "--model", model, "-o", tmp_path / "o"): "gone.nii: there is no such file",
         ("explain", tmp_path / "bad.nii", "--model", model, "-o", tmp_path / "o"): "bad.nii: it is none of",
-        ("explain", tmp_path / "bad.nii", "--model", "gone", "-o", tmp_path / "o"): "gone",
-        ("explain", tmp_path / "bad.nii", "--model", tmp_path / "net.pt", "-o", tmp_path / "o"): "net.pt",
-        ("explain", tmp_path / "bad.nii", "--model", tmp_path / "half.safetensors", "-o", tmp_path / "o"): "half.s",
+        ("explain", folder / "Doe_Jane.nii.gz", "--model", "gone", "-o", tmp_path / "o"): "gone",
+        ("explain", folder / "Doe_Jane.nii.gz", "--model", tmp_path / "net.pt", "-o", tmp_path / "o"): "net.pt",
+        (
+            "explain",
+            folder / "Doe_Jane.nii.gz",
+            "--model",
+            tmp_path / "half.safetensors",
+            "-o",
+            tmp_path / "o",
+        ): "half.s",
         ("explain", folder / "Doe_Jane.nii.gz", "--model", model, "-o", tmp_path / "o", "--maps", "x"): "'x'",
         ("explain", folder / "Doe_Jane.nii.gz", "--model", model, "-o", tmp_path / "bad.nii" / "o"): "not permitted",
     }.items():
