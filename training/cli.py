@@ -191,12 +191,14 @@ def _read(path: Path, series: int | None, repair: bool, keep_names: bool) -> tup
     """Return the CT and the seconds it took."""
     from training.io import read_ct
     from training.io.privacy import case_id_for, original_name
+    from training.partition.segment import chest_check
 
     start = time.perf_counter()
     with progress_bars() as progress:
         volume = read_ct(path, series, repair, progress)
     if keep_names:
         volume = replace(volume, case_id=case_id_for(volume.case_id, original_name(path)))
+    volume = volume.with_issues(*chest_check(volume))
     return volume, time.perf_counter() - start
 
 
