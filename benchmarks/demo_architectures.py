@@ -1,6 +1,6 @@
 """Which architecture should the demo model have: all are trained by one recipe on the same phantoms and judged alike.
 
-    python benchmarks/demo_architectures.py OUT [--training 1300 --epochs 6 --test 250] [--only NAME ...]
+    python benchmarks/demo_architectures.py OUT [--training 1600 --epochs 3 --test 200] [--only NAME ...]
 
 OUT keeps phantoms and runs, so that the comparison can go on where it stopped. Prints a table and writes
 ``OUT/comparison.json`` and, in short, ``OUT/demo_architectures.json`` (kept in ``training/data``).
@@ -28,8 +28,8 @@ from training.models import Model, load_model
 from training.models.registry import build_model
 
 CANDIDATES: dict[str, dict[str, Any]] = {
-    "axialnet": {"architecture": "axialnet", "cut_stage": 4, "custom_channels": [16]},
-    "axialnet-same": {"architecture": "axialnet-same", "cut_stage": 4, "custom_channels": [64, 32, 16, 16]},
+    "axialnet": {"architecture": "axialnet", "cut_stage": 4, "custom_channels": [32]},
+    "axialnet-same": {"architecture": "axialnet-same", "cut_stage": 4, "custom_channels": [64, 32]},
     "axialnet-local, cut after stage 3": {"architecture": "axialnet-local", "cut_stage": 3},
     "axialnet-local, cut after stage 2": {"architecture": "axialnet-local", "cut_stage": 2},
 }
@@ -91,10 +91,10 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--training", type=int, default=1300)
-    parser.add_argument("--validation", type=int, default=100)
-    parser.add_argument("--test", type=int, default=250)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--training", type=int, default=1600)
+    parser.add_argument("--validation", type=int, default=120)
+    parser.add_argument("--test", type=int, default=200)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", nargs="*", choices=list(CANDIDATES))
     return parser.parse_args()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -85,8 +86,10 @@ def phantom_cases(
     if not _holds(folder, content):
         with atomic_path(folder) as partial_folder:
             partial_folder.mkdir()
+            started = time.perf_counter()
             _make(partial_folder, seeds, spec, processes, progress, cancelled)
-            (partial_folder / SEEDS_FILE).write_text(json.dumps(content), encoding="utf-8")
+            about = {**content, "seconds": time.perf_counter() - started}
+            (partial_folder / SEEDS_FILE).write_text(json.dumps(about), encoding="utf-8")
     volumes = np.load(folder / VOLUMES_FILE, mmap_mode="r", allow_pickle=False)
     ids = tuple(f"phantom-{seed}" for seed in seeds)
     targets = np.load(folder / TARGETS_FILE, allow_pickle=False)
@@ -95,8 +98,20 @@ def phantom_cases(
 
 
 def _holds(folder: Path, content: Mapping[str, object]) -> bool:
-    marker = folder / SEEDS_FILE
-    return marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == json.loads(json.dumps(content))
+    if not (folder / SEEDS_FILE).is_file():
+        return False
+    kept = _about(folder)
+    return bool({key: kept.get(key) for key in content} == json.loads(json.dumps(content)))
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads((folder / SEEDS_FILE).read_text(encoding="utf-8"))
+    return about
+
+
+def seconds_to_make(folder: Path) -> float:
+    """Return how long making the phantoms in ``folder`` took."""
+    return float(_about(folder)["seconds"])
 
 
 def _make(

@@ -7,6 +7,7 @@ seeds are used: to train, to choose thresholds, and to judge. Not for clinical u
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ import torch
 
 import training
 from training.cohort.phantom import make_phantom
-from training.cohort.phantom_cases import grid_of, in_processes, phantom_cases
+from training.cohort.phantom_cases import grid_of, in_processes, phantom_cases, seconds_to_make
 from training.evaluate.metrics import youden_point
 from training.evaluate.phantoms import Outcome, classification_report, outcome, pointing_report
 from training.fit import TrainConfig, train
@@ -36,6 +37,10 @@ TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = 100_000, 200_000, 300_000
 MODEL_FILE = "demo.safetensors"
 COMPARISON_FILE = "demo_architectures.json"
 WORDS = "Trained on synthetic phantoms; not for clinical use."
+TAUGHT = (
+    "The features of Z learned from where the findings were planted and from the labels of whole phantoms; "
+    "the last layer from the labels alone."
+)
 COMMAND = "hirescam train --preset demo --output DIR"
 
 Progress = Callable[[int, int, str], None]
@@ -76,7 +81,6 @@ def train_demo(
     resume, progress, cancelled
         As for :func:`training.fit.train`.
     """
-    started = time.perf_counter()
     chosen = config or preset("demo")
     chosen = replace(chosen, run=replace(chosen.run, seed=seed))
     size, spec = size or DemoSize(), input_spec(chosen)
@@ -85,9 +89,17 @@ def train_demo(
     cases = making(folder / "training", range(TRAINING_SEEDS, TRAINING_SEEDS + size.training))
     validation = making(folder / "validation", range(VALIDATION_SEEDS, VALIDATION_SEEDS + size.validation))
     trained = train(chosen, cases, output, validation, resume, progress, cancelled)
+    started = time.perf_counter()
     model = judged(load_model(trained.last), size, processes, progress, cancelled)
-    seconds = time.perf_counter() - started
-    model.metadata.training["seconds_in_all"] = round(seconds, 1)
+    parts = {
+        "phantoms": sum(seconds_to_make(folder / name) for name in ("training", "validation")),
+        "training": model.metadata.training["seconds"],
+        "judging": time.perf_counter() - started,
+    }
+    model.metadata.training["seconds_by_part"] = {name: round(value, 1) for name, value in parts.items()}
+    model.metadata.training["seconds_in_all"] = round(sum(parts.values()), 1)
+    model.metadata.training["processes"] = processes
+    model.metadata.training["cores"] = os.cpu_count()
     save_checkpoint(output / MODEL_FILE, model)
     return output / MODEL_FILE
 
@@ -167,6 +179,7 @@ def provenance(size: DemoSize) -> dict[str, Any]:
     """Return what the model is and how it can be made again, as plain JSON types."""
     return {
         "words": WORDS,
+        "taught": TAUGHT,
         "command": COMMAND,
         "package": f"hirescam-napari {training.__version__}",
         "torch": torch.__version__,
@@ -180,7 +193,7 @@ def provenance(size: DemoSize) -> dict[str, Any]:
 
 
 def architectures() -> dict[str, Any]:
-    """Return the comparison by which the demo's architecture was chosen (``benchmarks/demo_architectures.py``)."""
+    """Return what is known of how the architectures compare (written by ``benchmarks/demo_architectures.py``)."""
     text = files("training.data").joinpath(COMPARISON_FILE).read_text(encoding="utf-8")
     comparison: dict[str, Any] = json.loads(text)
     return comparison

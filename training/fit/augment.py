@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ def augmented(hu: HuArray, variation: Variation, rng: np.random.Generator) -> Hu
     changed = moved + np.float32(variation.hu_shift)
     if variation.hu_noise:
         changed += rng.standard_normal(hu.shape, dtype=np.float32) * np.float32(variation.hu_noise)
-    return np.rint(changed).astype(np.int16)
+    return np.asarray(np.rint(changed), dtype=np.int16)
 
 
 def shifted(array: npt.NDArray[T], by: Sequence[int], fill: int) -> npt.NDArray[T]:
@@ -70,5 +70,7 @@ def shifted(array: npt.NDArray[T], by: Sequence[int], fill: int) -> npt.NDArray[
     sizes = array.shape[-len(by) :]
     target = tuple(slice(max(d, 0), n + min(d, 0)) for d, n in zip(by, sizes, strict=True))
     source = tuple(slice(max(-d, 0), n + min(-d, 0)) for d, n in zip(by, sizes, strict=True))
-    result[(..., *target)] = array[(..., *source)]
+    into: tuple[Any, ...] = (..., *target)
+    out_of: tuple[Any, ...] = (..., *source)
+    result[into] = array[out_of]
     return result

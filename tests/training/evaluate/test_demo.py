@@ -42,7 +42,8 @@ def test_the_checkpoint_tells_where_it_is_from_and_what_it_is_worth(trained: Pat
     assert training["command"].startswith("hirescam train --preset demo")
     assert training["n_training_cases"] == 4
     assert training["config"]["run"]["seed"] == 5
-    assert training["seconds_in_all"] >= training["seconds"] > 0
+    assert training["seconds_in_all"] > training["seconds"] > 0
+    assert set(training["seconds_by_part"]) == {"phantoms", "training", "judging"}
     assert set(model.metadata.mean_probability) == set(PLANTABLE)
     assert model.metadata.licence
     assert evaluation_["classification"]["n_phantoms"] == 6
