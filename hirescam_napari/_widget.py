@@ -40,6 +40,9 @@ MODELS = (
 """Models that need no file; random weights serve to measure speed and to test exactness."""
 
 CT_FILES = "CT (*.zip *.dcm *.ima *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.npz);;All files (*)"
+HEADER_LINES = 3
+"""Room for the title of a case; longer ones scroll."""
+
 CLOSE_WAIT_S = 1.0
 """How long a closing window waits for its thread."""
 
@@ -267,7 +270,7 @@ class HiResCamWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 2, 2, 2)
         layout.setSpacing(2)
-        layout.addWidget(self.panels.header)
+        layout.addWidget(_of_fixed_height(self.panels.header, HEADER_LINES))
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.panels.readout)
         self.setMinimumWidth(330)
@@ -326,6 +329,13 @@ def _repairable(issues: Sequence[Issue]) -> bool:
     """Say whether reading again with repairs would mend every error."""
     errors = [issue for issue in issues if issue.severity == "error"]
     return bool(errors) and all(issue.repairable for issue in errors)
+
+
+def _of_fixed_height(panel: QWidget, lines: int) -> QWidget:
+    """Return ``panel`` in an area of fixed height, so that new text in it does not lay out the whole window again."""
+    area = scrolled(panel)
+    area.setFixedHeight(lines * panel.fontMetrics().lineSpacing() + 14)
+    return area
 
 
 def _hidden_button(text: str, parent: QWidget) -> QPushButton:

@@ -25,7 +25,7 @@ def percent(probability: float) -> str:
     if near_end and 0.05 <= value < 99.95:
         return f"{value:.1f} %"
     if near_end:
-        return "< 0.1 %" if value < 1 else "> 99.9 %"
+        return "<0.1 %" if value < 1 else ">99.9 %"
     return f"{value:.0f} %"
 
 

@@ -9,8 +9,8 @@ from hirescam_napari.views._words import duration, percent, residual_words, sign
 
 @pytest.mark.parametrize(
     ("probability", "text"),
-    [(0.0, "0 %"), (1.0, "100 %"), (0.973, "97 %"), (0.0042, "0.4 %"), (0.9963, "99.6 %"), (1e-6, "< 0.1 %"),
-     (1 - 1e-6, "> 99.9 %"), (math.nan, "n/a")],
+    [(0.0, "0 %"), (1.0, "100 %"), (0.973, "97 %"), (0.0042, "0.4 %"), (0.9963, "99.6 %"), (1e-6, "<0.1 %"),
+     (1 - 1e-6, ">99.9 %"), (math.nan, "n/a")],
 )  # fmt: skip
 def test_percent_shows_what_matters_near_the_ends(probability: float, text: str) -> None:
     assert percent(probability) == text
