@@ -1,8 +1,8 @@
 """Time the full-size trunk: ``python benchmarks/trunk.py [--device auto] [--repeats 3]`` prints one JSON object.
 
 The work is AxialNet on one CT: 135 slice groups of 3 x 420 x 420, 1.817e12 operations (a multiply-add counts as two),
-run by the function that explanations use, transfers to and from the device included. Needs torch, torchvision and scipy;
-no napari and no Qt. The weights are random: speed does not depend on them.
+run by the function that explanations use, transfers to and from the device included. Needs torch, torchvision and
+scipy; no napari and no Qt. The weights are random: speed does not depend on them.
 """
 
 from __future__ import annotations

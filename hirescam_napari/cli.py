@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from training.cli import AsJson, create_app
-from training.console import emit, reported, run
+from training.cli import create_app
+from training.console import AsJson, emit, reported, run
 from training.issues import InputError, error
 
 _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")

@@ -60,6 +60,9 @@ class FolderCases:
                 np.save(partial, hu)
         return np.asarray(np.load(kept, mmap_mode="r", allow_pickle=False))
 
+    def places(self, case: int) -> None:
+        """Return None: a folder of CTs does not say where in them the abnormalities are."""
+
     def _key(self, case: int) -> str:
         about = json.dumps([self.paths[case].resolve().as_posix(), self.spec.to_dict()])
         return hashlib.sha256(about.encode()).hexdigest()[:24]
