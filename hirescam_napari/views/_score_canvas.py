@@ -1,4 +1,8 @@
-"""The canvas of the slice-score plot: bars, lines and a cursor in vispy, in plot units."""
+"""The canvas of the slice-score plot: bars, lines and a cursor, drawn by vispy.gloo in a single call.
+
+Everything is a rectangle with one color, so that one small program draws all of it; vispy's scene graph would spend
+about 2 ms on each visual (software OpenGL), which is felt when the plot follows every slice.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,7 @@ import numpy.typing as npt
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QColor, QMouseEvent
 from qtpy.QtWidgets import QWidget
-from vispy.scene import Node, SceneCanvas
-from vispy.scene.visuals import Mesh
-from vispy.visuals.transforms import STTransform
+from vispy import app, gloo
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -21,9 +23,25 @@ FOR_COLOR = "#e8743b"
 AGAINST_COLOR = "#4a90d9"
 """Bars of slice groups that speak against it."""
 
-_QUAD = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
-_FACES = np.array([[0, 1, 2], [0, 2, 3]], dtype=np.uint32)
 _DASHES = 24
+
+Rgba = tuple[float, float, float, float]
+
+_VERTEX = """
+uniform vec2 u_size;
+attribute vec2 a_position;
+attribute vec4 a_color;
+varying vec4 v_color;
+void main() {
+    v_color = a_color;
+    gl_Position = vec4(2.0 * a_position.x / u_size.x - 1.0, 1.0 - 2.0 * a_position.y / u_size.y, 0.0, 1.0);
+}
+"""
+_FRAGMENT = """
+varying vec4 v_color;
+void main() { gl_FragColor = v_color; }
+"""
+_VERTEX_TYPE = np.dtype([("a_position", np.float32, 2), ("a_color", np.float32, 4)])
 
 
 def value_range(scores: FloatArray, mean: float | None) -> tuple[float, float]:
@@ -34,15 +52,13 @@ def value_range(scores: FloatArray, mean: float | None) -> tuple[float, float]:
     return (low - room if low < 0 else low, high + room if high > 0 or low == 0 else high)
 
 
-def rectangles(
-    low: FloatArray, high: FloatArray, left: FloatArray, right: FloatArray
-) -> tuple[FloatArray, npt.NDArray[np.uint32]]:
-    """Return vertices [4 n, 2] and faces [2 n, 3] of n rectangles."""
-    n = len(low)
-    corners = np.stack([[left, low], [right, low], [right, high], [left, high]])  # [4, 2, n]
-    vertices = corners.transpose(2, 0, 1).reshape(4 * n, 2)
-    faces = _FACES[None] + 4 * np.arange(n, dtype=np.uint32)[:, None, None]
-    return vertices, faces.reshape(2 * n, 3).astype(np.uint32)
+def corners(
+    top: float | FloatArray, bottom: float | FloatArray, left: float | FloatArray, right: float | FloatArray
+) -> FloatArray:
+    """Return the corners [6 n, 2] (x, y) of two triangles for each of n rectangles."""
+    x0, x1, y0, y1 = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in (left, right, top, bottom)))
+    triangles = np.stack([[x0, y0], [x1, y0], [x1, y1], [x0, y0], [x1, y1], [x0, y1]])  # [6, 2, n]
+    return np.asarray(triangles.transpose(2, 0, 1).reshape(-1, 2))
 
 
 class CanvasInput(QObject):
@@ -73,9 +89,7 @@ class CanvasInput(QObject):
 
 
 class ScoreCanvas:
-    """Draws slice scores. Plot units: x runs from 0 to H (group g spans g .. g + 1), y is the score.
-
-    Moving the cursor changes one translation; no vertex is sent to the graphics card again.
+    """Draws slice scores. Group g spans x = g .. g + 1 of H over the whole width; all rectangles are in px.
 
     Qt makes a new graphics context when the canvas comes into another window, as when a dock is floated. What vispy has
     put into the old context is gone then: the canvas stops drawing and calls ``on_lost``, once; the owner replaces it.
@@ -84,17 +98,19 @@ class ScoreCanvas:
     def __init__(self, parent: QWidget, on_lost: Callable[[], None]) -> None:
         self._on_lost = on_lost
         self._ready = False
-        self._canvas = SceneCanvas(keys=None, show=False, parent=parent, size=(320, 150), bgcolor="black")
+        self._canvas = app.Canvas(keys=None, show=False, parent=parent, size=(320, 150))
         self.native: QWidget = self._canvas.native
         self.input = CanvasInput(self.native)
         self.native.installEventFilter(self.input)
-        self._n, self._low, self._high, self._at = 1, 0.0, 1.0, 0.5
-        self._plot = Node(parent=self._canvas.scene)
-        self._bars = self._mesh(self._plot, 0)
-        self._band, self._zero, self._mean, self._cursor = (self._strip(order) for order in (-1, 1, 2, 3))
+        self._scores: FloatArray = np.zeros(1)
+        self._low, self._high, self._at = 0.0, 1.0, 0.5
         self._mean_at: float | None = None
-        self._plot.transform = STTransform()
+        self._background, self._ink = QColor("black"), QColor("white")
+        self._program = gloo.Program(_VERTEX, _FRAGMENT)
+        self._vertices = gloo.VertexBuffer()
+        self._stale = True
         self._canvas.events.resize.connect(lambda _event: self.place())
+        self._canvas.events.draw.connect(lambda _event: self._draw())
         self._canvas.events.initialize.connect(lambda _event: self._on_context())
 
     def close(self) -> None:
@@ -103,45 +119,49 @@ class ScoreCanvas:
 
     def set_colors(self, background: QColor, ink: QColor) -> None:
         """Draw lines in ``ink`` on ``background``."""
-        self._canvas.bgcolor = background.name()
-        for strip, alpha in ((self._cursor, 0.95), (self._band, 0.14), (self._zero, 0.6)):
-            strip.set_data(_QUAD, _FACES, color=_rgba(ink, alpha))
-        left = np.arange(_DASHES, dtype=np.float64) / _DASHES
-        ends = np.zeros(_DASHES), np.ones(_DASHES)
-        self._mean.set_data(*rectangles(*ends, left, left + 0.55 / _DASHES), color=_rgba(ink, 0.9))
+        self._background, self._ink = QColor(background), QColor(ink)
+        self.place()
 
     def set_scores(self, scores: FloatArray, mean: float | None) -> tuple[float, float]:
         """Draw ``scores`` [H], the zero line and a dashed line at ``mean``; return the limits of the score axis."""
-        self._n = len(scores)
+        self._scores = np.nan_to_num(np.asarray(scores, dtype=np.float64))
         self._low, self._high = value_range(scores, mean)
         self._mean_at = mean
-        self._draw_bars(np.nan_to_num(scores))
         self.place()
         return self._low, self._high
 
     def move_cursor(self, group: float) -> None:
         """Put the cursor on the centre of ``group`` (fractional groups allowed)."""
         self._at = group + 0.5
-        self._place_cursor()
+        self.place()
 
     def group_at(self, x_px: float) -> int:
         """Return the slice group under ``x_px``; the ends count for what lies beyond them."""
         return int(np.clip(np.floor(x_px / max(self._size()[0], 1.0) * self._n), 0, self._n - 1))
 
     def place(self) -> None:
-        """Fit the plot to the present size."""
-        width, height = self._size()
-        y = height / (self._high - self._low)
-        self._plot.transform.scale = (width / self._n, -y)
-        self._plot.transform.translate = (0, self._high * y)
-        self._lie(self._zero, self._high * y, 1)
-        self._mean.visible = self._mean_at is not None
-        self._lie(self._mean, (self._high - (self._mean_at or 0.0)) * y, 2)
-        self._place_cursor()
+        """Draw again, at the present size."""
+        self._stale = True
+        self._canvas.update()
 
     def render(self) -> npt.NDArray[np.uint8]:
         """Return what is drawn, RGBA [row, column, 4]."""
-        return np.asarray(self._canvas.render())
+        self._canvas.set_current()
+        columns, rows = self._canvas.physical_size
+        with gloo.FrameBuffer(gloo.RenderBuffer((rows, columns))) as buffer:
+            self._draw()
+            return np.asarray(buffer.read())
+
+    def _draw(self) -> None:
+        if self._stale:
+            self._vertices.set_data(self._triangles())
+            self._program.bind(self._vertices)
+            self._program["u_size"] = self._size()
+            self._stale = False
+        gloo.set_viewport(0, 0, *self._canvas.physical_size)
+        gloo.set_state("translucent", depth_test=False, cull_face=False)
+        gloo.clear(color=_rgba(self._background), depth=False)
+        self._program.draw("triangles")
 
     def _on_context(self) -> None:
         if self._ready:
@@ -152,38 +172,59 @@ class ScoreCanvas:
     def _size(self) -> tuple[float, float]:
         return float(self._canvas.size[0]), float(self._canvas.size[1])
 
-    def _place_cursor(self) -> None:
+    @property
+    def _n(self) -> int:
+        return len(self._scores)
+
+    def _triangles(self) -> npt.NDArray[np.void]:
+        """Return the vertices of all triangles, in painting order, [3 x number of triangles]."""
+        parts = [self._band(), self._bars(), self._zero(), self._mean(), self._cursor()]
+        data = np.empty(sum(len(vertices) for vertices, _ in parts), dtype=_VERTEX_TYPE)
+        data["a_position"] = np.concatenate([vertices for vertices, _ in parts])
+        data["a_color"] = np.concatenate([np.broadcast_to(colors, (len(v), 4)) for v, colors in parts])
+        return data
+
+    def _y(self, score: float | FloatArray) -> FloatArray:
+        """Return where ``score`` stands, px from the top."""
+        return np.asarray((self._high - np.asarray(score)) * self._size()[1] / (self._high - self._low))
+
+    def _band(self) -> tuple[FloatArray, FloatArray]:
+        """Return the light band behind the cursor: one slice group, at least 8 px."""
         width, height = self._size()
         cell = width / self._n
-        self._cursor.transform.scale = (2, height)
-        self._cursor.transform.translate = (self._at * cell - 1, 0)
-        self._band.transform.scale = (max(cell, 8.0), height)
-        self._band.transform.translate = (self._at * cell - max(cell, 8.0) / 2, 0)
+        wide = max(cell, 8.0)
+        left = self._at * cell - wide / 2
+        return corners(0.0, height, left, left + wide), np.array(_rgba(self._ink, 0.14))
 
-    def _draw_bars(self, scores: FloatArray) -> None:
-        left = np.arange(self._n, dtype=np.float64) + 0.08
-        low, high = np.minimum(scores, 0), np.maximum(scores, 0)
-        vertices, faces = rectangles(low, high, left, left + 0.84)
-        colors = np.where(scores[:, None] >= 0, _rgba(QColor(FOR_COLOR)), _rgba(QColor(AGAINST_COLOR)))
-        self._bars.set_data(vertices, faces, vertex_colors=np.repeat(colors, 4, axis=0))
-
-    def _lie(self, strip: Mesh, y_px: float, thick_px: int) -> None:
-        """Lay a strip over the whole width, on whole pixels, so that it never falls between two rows."""
+    def _cursor(self) -> tuple[FloatArray, FloatArray]:
         width, height = self._size()
-        strip.transform.scale = (width, thick_px)
-        strip.transform.translate = (0, min(max(round(y_px - thick_px / 2), 0), height - thick_px))
+        left = self._at * width / self._n - 1
+        return corners(0.0, height, left, left + 2), np.array(_rgba(self._ink, 0.95))
 
-    def _strip(self, order: int) -> Mesh:
-        mesh = self._mesh(self._canvas.scene, order)
-        mesh.transform = STTransform()
-        return mesh
+    def _bars(self) -> tuple[FloatArray, FloatArray]:
+        cell = self._size()[0] / self._n
+        left = (np.arange(self._n, dtype=np.float64) + 0.08) * cell
+        top, bottom = self._y(np.maximum(self._scores, 0)), self._y(np.minimum(self._scores, 0))
+        colors = np.where(self._scores[:, None] >= 0, _rgba(QColor(FOR_COLOR)), _rgba(QColor(AGAINST_COLOR)))
+        return corners(top, bottom, left, left + 0.84 * cell), np.repeat(colors, 6, axis=0)
 
-    def _mesh(self, parent: Node, order: int) -> Mesh:
-        mesh = Mesh(vertices=_QUAD, faces=_FACES, parent=parent)
-        mesh.set_gl_state("translucent", depth_test=False, cull_face=False)
-        mesh.order = order
-        return mesh
+    def _zero(self) -> tuple[FloatArray, FloatArray]:
+        top = self._row(float(self._y(0.0)), 1)
+        return corners(top, top + 1, 0.0, self._size()[0]), np.array(_rgba(self._ink, 0.6))
+
+    def _mean(self) -> tuple[FloatArray, FloatArray]:
+        """Return the dashes at the mean; none without one."""
+        color = np.array(_rgba(self._ink, 0.9))
+        if self._mean_at is None:
+            return np.zeros((0, 2)), color
+        top = self._row(float(self._y(self._mean_at)), 2)
+        left = np.arange(_DASHES, dtype=np.float64) / _DASHES * self._size()[0]
+        return corners(top, top + 2, left, left + 0.55 / _DASHES * self._size()[0]), color
+
+    def _row(self, y_px: float, thick_px: int) -> float:
+        """Return the top of a line at ``y_px``, on whole pixels, so that it never falls between two rows."""
+        return float(min(max(round(y_px - thick_px / 2), 0), self._size()[1] - thick_px))
 
 
-def _rgba(color: QColor, alpha: float = 1.0) -> tuple[float, float, float, float]:
+def _rgba(color: QColor, alpha: float = 1.0) -> Rgba:
     return (color.redF(), color.greenF(), color.blueF(), alpha)
