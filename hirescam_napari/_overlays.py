@@ -13,7 +13,7 @@ from training.geometry import Geometry
 TITLE, SLICE, SCALE = "hirescam_title", "hirescam_slice", "hirescam_scale"
 NOT_FOR_CLINICAL_USE = "Not for clinical use"
 _SIDES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
-_LETTER_COLOR = "#ffd866"
+_LETTER_COLOR = "#ff8c1a"
 _TEXT_COLOR = "#f0f0f0"
 _WRAP = 24
 """Characters per line: what fits between the edge and the middle of a canvas in a window of 1366 px."""

@@ -334,7 +334,7 @@ def _repairable(issues: Sequence[Issue]) -> bool:
 def _of_fixed_height(panel: QWidget, lines: int) -> QWidget:
     """Return ``panel`` in an area of fixed height, so that new text in it does not lay out the whole window again."""
     area = scrolled(panel)
-    area.setFixedHeight(lines * panel.fontMetrics().lineSpacing() + 14)
+    area.setFixedHeight(lines * panel.fontMetrics().lineSpacing() + 26)
     return area
 
 

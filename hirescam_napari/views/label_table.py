@@ -24,7 +24,7 @@ from hirescam_napari.views._delegates import BarDelegate, RoomyDelegate, SortHea
 from hirescam_napari.views._layout import combo_box
 from hirescam_napari.views.label_model import Column, LabelFilter, LabelModel, LabelRow
 
-_WIDTHS_PX = {Column.GROUP: 89, Column.PROBABILITY: 56, Column.RATIO: 50, Column.TOP_SLICE: 38, Column.TRUTH: 37}
+_WIDTHS_PX = {Column.GROUP: 89, Column.PROBABILITY: 62, Column.RATIO: 50, Column.TOP_SLICE: 38, Column.TRUTH: 37}
 _ALL_GROUPS = "All groups"
 
 
