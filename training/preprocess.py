@@ -41,6 +41,10 @@ class InputSpec:
         Added after scaling.
     group
         Adjacent slices per slice group; they are the channels of the network's 2-D input.
+    average
+        Along axes where the network's voxels are larger than the CT's, take the average over the larger voxel rather
+        than the value at its centre (the authors'), which passes on the noise of the finer grid and can miss what lies
+        between two centres.
 
     Raises
     ------
@@ -53,6 +57,7 @@ class InputSpec:
     clip_hu: tuple[float, float] = (-1000.0, 800.0)
     offset: float = -0.449
     group: int = 3
+    average: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spacing_mm", tuple(float(s) for s in self.spacing_mm))
@@ -68,6 +73,8 @@ class InputSpec:
             raise ValueError(f"offset must be finite, got {self.offset}")
         if self.group < 1 or self.shape[0] % self.group:
             raise ValueError(f"{self.shape[0]} slices cannot be split into groups of {self.group}")
+        if not isinstance(self.average, bool):
+            raise ValueError(f"average must be true or false, got {self.average!r}")
 
     @property
     def n_groups(self) -> int:
@@ -85,8 +92,9 @@ class InputSpec:
         Raises
         ------
         ValueError
-            If a field is missing, unknown or not valid.
+            If a field is missing, unknown or not valid. ``average`` may be missing: older files have the value False.
         """
+        data = {"average": False, **data}
         if set(data) != set(cls.__dataclass_fields__):
             raise ValueError(f"an input spec has the fields {sorted(cls.__dataclass_fields__)}, got {sorted(data)}")
         try:
@@ -150,16 +158,17 @@ def prepare(volume: Volume, spec: InputSpec) -> ModelInput:
     """Return ``volume`` on the grid that ``spec`` asks for.
 
     Axis-aligned volumes are turned to canonical order and resampled along their own axes: round(size * spacing / new)
-    voxels, first voxel centre kept, cubic B-spline. Oblique ones are resampled into the patient axes over the bounding
-    box of their voxel centres. Then follow centred padding (the smaller half first) with -1000 and centred cropping.
-    ``geometry`` follows from the affines alone. Peak memory is the result plus some tens of MB, for oblique volumes
-    plus eight bytes for every voxel of the volume.
+    voxels, first voxel centre kept, cubic B-spline (its average over the new voxel where ``spec.average`` asks for it
+    and the new voxel is larger). Oblique ones are resampled into the patient axes over the bounding box of their voxel
+    centres, first at their own spacing if averages are asked for. Then follow centred padding (the smaller half first)
+    with -1000 and centred cropping. ``geometry`` follows from the affines alone. Peak memory is the result plus some
+    tens of MB, for oblique volumes plus eight bytes for every voxel of the volume.
     """
-    if volume.geometry.is_axis_aligned:
-        hu, geometry = _canonical(volume)
+    if volume.geometry.is_axis_aligned or spec.average:
+        hu, geometry = _canonical(volume) if volume.geometry.is_axis_aligned else _straightened(volume)
         grid = _grid_along_own_axes(geometry, spec.spacing_mm)
         target, start = _centred(grid, spec.shape)
-        axes = [_axis_sampling(geometry, grid, start, spec.shape, k) for k in range(3)]
+        axes = [_axis_sampling(geometry, grid, start, spec, k) for k in range(3)]
         out = resample_axes(hu, (axes[0], axes[1], axes[2]), spec.shape, AIR_HU, STORED_HU)
         return ModelInput(out, target, spec)
     target, _ = _centred(patient_grid(volume.geometry, spec.spacing_mm), spec.shape)
@@ -185,6 +194,15 @@ def _canonical(volume: Volume) -> tuple[npt.NDArray[np.int16], Geometry]:
     return canonical_order(volume.hu, volume.geometry.affine)
 
 
+def _straightened(volume: Volume) -> tuple[npt.NDArray[np.int16], Geometry]:
+    """Return an oblique volume in the patient axes, every axis at the spacing of the volume's axis nearest to it."""
+    own = np.asarray(volume.geometry.spacing_mm)
+    nearest = np.abs(volume.geometry.direction[[2, 1, 0]]).argmax(axis=1)
+    slices, rows, columns = own[nearest].tolist()
+    grid = patient_grid(volume.geometry, (slices, rows, columns))
+    return resample_oblique(volume.hu, volume.geometry, grid, AIR_HU, STORED_HU), grid
+
+
 def _same_spacing(a: float, b: float) -> bool:
     return abs(a - b) <= SPACING_TOLERANCE * b
 
@@ -201,15 +219,12 @@ def _centred(grid: Geometry, shape: tuple[int, int, int]) -> tuple[Geometry, lis
     return grid.subgrid(start, (1, 1, 1), shape), start
 
 
-def _axis_sampling(
-    source: Geometry, grid: Geometry, start: list[int], shape: tuple[int, int, int], axis: int
-) -> AxisSampling:
+def _axis_sampling(source: Geometry, grid: Geometry, start: list[int], spec: InputSpec, axis: int) -> AxisSampling:
     """Return where along ``axis`` of ``source`` the voxels of the padded and cropped grid lie."""
     first = max(0, -start[axis])
-    stop = min(shape[axis], grid.shape[axis] - start[axis])
+    stop = min(spec.shape[axis], grid.shape[axis] - start[axis])
     step = grid.spacing_mm[axis] / source.spacing_mm[axis]
     if _same_spacing(grid.spacing_mm[axis], source.spacing_mm[axis]):
         step = 1.0
-    return AxisSampling(
-        source.shape[axis], first, step * np.arange(first + start[axis], stop + start[axis], dtype=np.float64)
-    )
+    positions = step * np.arange(first + start[axis], stop + start[axis], dtype=np.float64)
+    return AxisSampling(source.shape[axis], first, positions, step if spec.average and step > 1.0 else 0.0)

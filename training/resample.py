@@ -8,7 +8,8 @@ with a few tens of MB, where the general filter keeps eight bytes for every inpu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ BLOCK_BYTES = 48 * 2**20
 NEGLIGIBLE_WEIGHT = 1e-9
 """Weights below this are cut: they are worth less than 1e-5 HU together. The prefilter decays by 0.268 a voxel."""
 
+SAMPLES_PER_VOXEL = 4
+"""Samples of the spline per input voxel from which the average over a wider output voxel is taken."""
+
 
 @dataclass(frozen=True, eq=False)
 class AxisSampling:
@@ -37,23 +41,36 @@ class AxisSampling:
         Output index of ``positions[0]``; the others follow one by one.
     positions
         Fractional input indices, rising by a constant step.
+    width
+        Input voxels that an output voxel averages, centred on its position; 0 takes the value at the position.
     """
 
     size: int
     first: int
     positions: FloatArray
+    width: float = 0.0
 
     @property
     def is_selection(self) -> bool:
         """True if every position is a voxel centre, so that nothing has to be interpolated."""
-        return bool((self.positions == np.rint(self.positions)).all())
+        return not self.width and bool((self.positions == np.rint(self.positions)).all())
 
     def inside(self) -> AxisSampling:
         """Return the same without the positions more than half a voxel outside the input."""
         keep = np.flatnonzero((self.positions >= -0.5) & (self.positions <= self.size - 0.5))
         if not keep.size:
-            return AxisSampling(self.size, self.first, self.positions[:0])
-        return AxisSampling(self.size, self.first + int(keep[0]), self.positions[keep[0] : keep[-1] + 1])
+            return replace(self, positions=self.positions[:0])
+        return replace(self, first=self.first + int(keep[0]), positions=self.positions[keep[0] : keep[-1] + 1])
+
+    def matrix(self) -> FloatArray:
+        """Return the matrix [len(positions), size] that takes the input's values to the output's."""
+        if not self.width:
+            return cubic_bspline_matrix(self.size, self.positions)
+        n = SAMPLES_PER_VOXEL * math.ceil(self.width)
+        offsets = ((np.arange(n) + 0.5) / n - 0.5) * self.width
+        samples = np.clip(self.positions[:, None] + offsets, -0.5, self.size - 0.5)
+        matrix = cubic_bspline_matrix(self.size, samples.ravel())
+        return np.asarray(matrix.reshape(len(self.positions), n, self.size).mean(axis=1))
 
     @property
     def output(self) -> slice:
@@ -107,7 +124,7 @@ def resample_axes(
         taken = hu[_selected(slices), _selected(rows), _selected(columns)]
         out[slices.output, rows.output, columns.output] = np.clip(taken, *clip)
         return out
-    along = [cubic_bspline_matrix(axis.size, axis.positions).astype(np.float32) for axis in (slices, rows, columns)]
+    along = [axis.matrix().astype(np.float32) for axis in (slices, rows, columns)]
     block = max(1, BLOCK_BYTES // (4 * hu.shape[2] * max(hu.shape[0], shape[0])))
     for start in range(0, len(rows.positions), block):
         values = _block(hu, along[0], along[1][start : start + block], along[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_the_defaults_are_the_authors() -> None:
 
 
 def test_spec_goes_through_json() -> None:
-    spec = InputSpec((2.4, 1.6, 1.6), (30, 64, 96), (-1000, 200), -0.5, 5)
+    spec = InputSpec((2.4, 1.6, 1.6), (30, 64, 96), (-1000, 200), -0.5, 5, average=True)
     assert InputSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
@@ -50,6 +51,7 @@ def test_spec_goes_through_json() -> None:
         ({"clip_hu": (800, -1000)}, "clip"),
         ({"offset": float("inf")}, "offset"),
         ({"group": 0}, "groups"),
+        ({"average": 1}, "average"),
     ],
 )
 def test_impossible_specs_are_refused(change: dict[str, object], word: str) -> None:
@@ -63,6 +65,11 @@ def test_specs_from_elsewhere_are_checked(change: dict[str, object]) -> None:
         InputSpec.from_dict({**InputSpec().to_dict(), **change})
     with pytest.raises(ValueError, match="input spec"):
         InputSpec.from_dict({})
+
+
+def test_older_specs_say_nothing_of_averages() -> None:
+    older = {key: value for key, value in InputSpec().to_dict().items() if key != "average"}
+    assert InputSpec.from_dict(older) == InputSpec()
 
 
 def test_equal_spacing_is_copied_bit_for_bit_and_centred() -> None:
@@ -109,6 +116,59 @@ def test_interpolation_equals_simpleitk(spacing: tuple[float, float, float]) -> 
     difference = np.abs(made.hu.astype(int) - expected)[on_grid]
     assert difference.max() <= 1  # rounding of halves
     assert (difference != 0).mean() < 1e-3
+
+
+AVERAGING = InputSpec((2.4, 1.6, 1.6), (30, 40, 40), average=True)
+
+
+def test_averages_keep_a_constant_and_a_slope() -> None:
+    slope = (np.arange(90)[:, None, None] * 4 + np.arange(80)[:, None] * 3 + np.arange(80) * 2 - 500).astype(np.int16)
+    made = prepare(canonical(slope), AVERAGING)
+    s, r, c = np.meshgrid(np.arange(30) * 3, np.arange(40) * 2, np.arange(40) * 2, indexing="ij")
+    inner = (slice(1, -1),) * 3  # at the rim half of a voxel lies outside the CT
+    np.testing.assert_allclose(made.hu[inner], (4 * s + 3 * r + 2 * c - 500)[inner], atol=1)
+    assert (prepare(canonical(np.full((90, 80, 80), 40, np.int16)), AVERAGING).hu == 40).all()
+
+
+def test_averages_lower_white_noise_as_the_voxels_in_them_do() -> None:
+    hu = np.random.default_rng(0).normal(0, 100, (90, 80, 80)).astype(np.int16)
+    sampled = prepare(canonical(hu), replace(AVERAGING, average=False)).hu
+    averaged = prepare(canonical(hu), AVERAGING).hu
+    assert 90 < sampled.std() < 110
+    assert averaged.std() == pytest.approx(100 / np.sqrt(3 * 2 * 2), rel=0.15)
+
+
+def test_a_fleck_between_two_centres_is_averaged_not_missed() -> None:
+    hu = np.full((90, 80, 80), 0, np.int16)
+    hu[46, 41, 41] = 1000
+    assert prepare(canonical(hu), replace(AVERAGING, average=False)).hu.max() == 0
+    averaged = prepare(canonical(hu), AVERAGING).hu
+    assert averaged.sum() == pytest.approx(1000 / 12, rel=0.2)
+
+
+def test_smaller_or_equal_voxels_are_never_averaged() -> None:
+    hu = noise((30, 40, 40))
+    spec = replace(SMALL, average=True)
+    np.testing.assert_array_equal(prepare(canonical(hu), spec).hu, hu)
+    coarse = canonical(hu, (1.0, 1.0, 1.0))
+    np.testing.assert_array_equal(prepare(coarse, spec).hu, prepare(coarse, SMALL).hu)
+
+
+def test_an_oblique_ct_is_averaged_where_it_lies() -> None:
+    tilt = np.deg2rad(10)
+    affine = canonical(noise((90, 80, 80))).geometry.affine.copy()
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]]
+    geometry = Geometry((90, 80, 80), turn @ affine)
+    hu = np.full((90, 80, 80), -1000, np.int16)
+    hu[40:50, 35:45, 50:60] = 500
+    centre = geometry.to_world((44.5, 39.5, 54.5))
+    for spec in (AVERAGING, replace(AVERAGING, average=False)):
+        made = prepare(Volume(hu, geometry), spec)
+        weight = made.hu.astype(float) + 1000
+        index = np.stack(np.meshgrid(*map(np.arange, made.hu.shape), indexing="ij"), -1)
+        found = (made.geometry.to_world(index) * weight[..., None]).sum((0, 1, 2)) / weight.sum()
+        np.testing.assert_allclose(found, centre, atol=0.8)
 
 
 def test_a_single_slice_is_spread_over_its_own_voxel_only() -> None:

@@ -51,6 +51,7 @@ class InputSettings:
     clip_hu: tuple[float, float] = _doc((-1000.0, 800.0), "HU outside this range are clipped")
     offset: float = _doc(-0.449, "added once the clipped HU are scaled to 0..1")
     group: int = _doc(3, "adjacent slices in a slice group", 1, 99)
+    average: bool = _doc(False, "average the CT over voxels larger than its own instead of sampling their centres")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from training.fit.config import TrainConfig, merge
 from training.issues import InputError, error
 
-_SMALL_INPUT: dict[str, Any] = {"spacing_mm": [3.4, 2.6, 2.6], "shape": [96, 128, 128]}
+_SMALL_INPUT: dict[str, Any] = {"spacing_mm": [3.4, 2.6, 2.6], "shape": [96, 128, 128], "average": True}
 
 _TINY: dict[str, Any] = {
     "model": {"architecture": "axialnet-local", "width": 8, "cut_stage": 2, "custom_channels": [16, 8]},
