@@ -3,7 +3,9 @@
     python benchmarks/report_labels.py REPORTS.csv [--json]
 
 Prints precision, recall and F1 of every label, their means, the time a report takes, and the same for each fifth of the
-file. The rules were written looking at rows whose number modulo 5 is 0 to 3; fold 4 was only scored.
+file. The rules were written looking at rows whose number modulo 5 is 0 to 3. Fold 4 was scored, and its table per label
+seen twice, without a rule being changed after; but three of its reports (rows 64, 214 and 779 of the 800, from 0) were
+among fourteen read to learn the wording before any rule was written. They are left out of the held-out line.
 The last line with --json is one JSON object with macro_f1, micro_f1 and the per-label table.
 """
 
@@ -22,6 +24,7 @@ from training.partition.reports.ct_rate import ct_rate_labels
 
 FOLDS = 5
 HELD_OUT_FOLD = 4
+READ_BEFOREHAND = (64, 214, 779)
 
 
 def score(truth: list[dict[str, bool]], found: list[dict[str, bool]]) -> dict[str, dict[str, float]]:
@@ -80,8 +83,12 @@ def main() -> None:
     folds = [means(score(truth[k::FOLDS], found[k::FOLDS])) for k in range(FOLDS)] if len(rows) >= 10 * FOLDS else []
     print(f"all {len(rows)} reports: macro F1 {macro:.3f}, micro F1 {micro:.3f}")
     for k, (fold_macro, fold_micro) in enumerate(folds):
-        note = "  <- not looked at while the rules were written" if k == HELD_OUT_FOLD else ""
-        print(f"fold {k}: macro F1 {fold_macro:.3f}, micro F1 {fold_micro:.3f}{note}")
+        print(f"fold {k}: macro F1 {fold_macro:.3f}, micro F1 {fold_micro:.3f}")
+    held_out = [k for k in range(HELD_OUT_FOLD, len(rows), FOLDS) if k not in READ_BEFOREHAND] if folds else []
+    if held_out:
+        held_macro, held_micro = means(score([truth[k] for k in held_out], [found[k] for k in held_out]))
+        scores = f"macro F1 {held_macro:.3f}, micro F1 {held_micro:.3f}"
+        print(f"held out ({len(held_out)} reports of fold {HELD_OUT_FOLD}): {scores}")
     print(f"time a report: median {statistics.median(times):.2f} ms, mean {statistics.fmean(times):.2f} ms")
     if options.json:
         result = {"macro_f1": macro, "micro_f1": micro, "ms_per_report": statistics.fmean(times), "labels": table}
