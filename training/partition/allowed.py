@@ -29,6 +29,9 @@ SidePolicy = Literal["kept", "both"]
 
 FloatMask = npt.NDArray[np.float32]
 
+_SLAB = 16
+"""Slices reduced at a time, so that no copy of the whole mask is made in floating point."""
+
 
 @dataclass(frozen=True)
 class RegionSettings:
@@ -174,10 +177,13 @@ def box_weights(field: ReceptiveField, n_cells: int, size: int) -> npt.NDArray[n
 
 
 def _separable(mask: npt.NDArray[np.bool_], weights: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    out = mask.astype(np.float32)
-    for axis in (2, 1, 0):
-        out = np.moveaxis(np.tensordot(out, weights[axis].astype(np.float32), axes=(axis, 1)), -1, axis)
-    return np.asarray(out, dtype=np.float64)
+    along_slices, rows, columns = (w.astype(np.float32) for w in weights)
+    planes = np.empty((len(mask), len(rows), len(columns)), dtype=np.float32)
+    for start in range(0, len(mask), _SLAB):
+        slab = mask[start : start + _SLAB].astype(np.float32)
+        planes[start : start + _SLAB] = rows @ (slab @ columns.T)
+    out = along_slices @ planes.reshape(len(mask), -1)
+    return np.asarray(out.reshape(-1, len(rows), len(columns)), dtype=np.float64)
 
 
 def allowed_regions(
@@ -208,7 +214,12 @@ def allowed_regions(
 
 def region_of(label: str, organ_values: Mapping[int, FloatMask], sides: frozenset[str] = frozenset()) -> FloatMask:
     """Return the region in which ``label`` may lie: mediastinum, or the lungs on ``sides`` (both if empty)."""
+    values = [organ_values[value] for value in organs_of_label(label, sides)]
+    return np.minimum(np.sum(values, axis=0, dtype=np.float32), np.float32(1.0))
+
+
+def organs_of_label(label: str, sides: frozenset[str] = frozenset()) -> tuple[int, ...]:
+    """Return the organ values in which ``label`` may lie: mediastinum, or the lungs on ``sides`` (both if empty)."""
     if find_label(label).organ_group == "mediastinum":
-        return organ_values[MEDIASTINUM]
-    lungs = [organ_values[v] for v, side in ((RIGHT_LUNG, "right"), (LEFT_LUNG, "left")) if not sides or side in sides]
-    return np.minimum(np.sum(lungs, axis=0, dtype=np.float32), np.float32(1.0))
+        return (MEDIASTINUM,)
+    return tuple(v for v, side in ((RIGHT_LUNG, "right"), (LEFT_LUNG, "left")) if not sides or side in sides)
