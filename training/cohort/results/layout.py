@@ -1,0 +1,203 @@
+"""How a cohort store lies on disk: which arrays, of which shape, cut into which chunks and files.
+
+Cases are filled in by *blocks*. Arrays with a large row a case (Z, organ masks) have one chunk a case and one file a
+block, so that a case is read by itself and a cohort is some hundred files. Slice scores are cut by label within a
+block, so that one label of all cases is read without the others. Small rows (scores, geometries) are cut into chunks of
+thousands of cases, so that a whole column is a few reads. Of N cases, M labels, Z [H, F, D1, D2]:
+
+============== ======= ==================== ======================================================================
+array          type    shape                what
+============== ======= ==================== ======================================================================
+state          uint8   N                    0 not explained yet, 1 explained, 2 failed
+scores         float32 N, M                 before the sigmoid, as the network computed them
+truth          int8    N, M                 1 present, 0 absent, -1 unknown
+sides          uint8   N, M                 lung sides of a present label: 1 right, 2 left, 0 unknown or none
+z              float   N, H, F, D1, D2      Z, float32 or float16
+z_sha256       uint8   N, 32                of Z's bytes as stored
+slice_scores   float32 N, M, H              the score of every slice group
+organs         uint8   N, 3, H, D1, D2      organs of every cell as bits, see :data:`ORGAN_GRIDS`
+input_affine   float64 N, 4, 4              model input to patient LPS mm
+image_affine   float64 N, 4, 4              CT as read to patient LPS mm
+image_shape    int32   N, 3                 of the CT as read
+weights, bias  float32 M, F, D1, D2 and M   the head, where it is one fully connected layer
+gradient_maps  float32 N, M, H, D1, D2      HiResCAM maps, where they do not follow from Z and the head
+case_weights   float32 N, M, F, D1, D2      mean gradient, where the head is another for every case
+case_bias      float32 N, M                 score for Z = 0, likewise
+============== ======= ==================== ======================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+from zarr.storage import LocalStore
+
+from training.geometry import CellLayout, ReceptiveField
+
+SCHEMA = "hirescam-cohort"
+SCHEMA_VERSION = 1
+
+CASES_FILE, DETAILS_FOLDER, PENDING_FOLDER, LOCK_FILE = "cases.csv", "details", "pending", "batch.lock"
+FAILURES_FILE, DATA_FILE = "failures.csv", "data.json"
+
+NOT_DONE, DONE, FAILED = 0, 1, 2
+"""Values of ``state``."""
+
+ORGAN_GRIDS = ("receptive_field", "stretch", "authors")
+"""Where the cells stood when organs were brought to them: the two placements, and the authors' own sampling of the
+stretched grid (with the authors' mask where a segmentation failed). Bit v - 1 of a cell is set where organ v is."""
+
+ZDtype = Literal["float32", "float16"]
+
+BLOCK_BYTES = 40_000_000
+"""About how many bytes of Z lie in one file."""
+
+LARGEST_BLOCK = 128
+COLUMN_ROWS = 4096
+"""Cases in one chunk of the arrays with small rows."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array: its type, the shape of a case's row, how it is cut, and what stands where nothing was written."""
+
+    dtype: str
+    row: Shape
+    cut: Literal["case", "label", "column"]
+    fill: int = 0
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one case, uncompressed."""
+        return int(np.prod(self.row, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The sizes of a store, from which all its arrays follow.
+
+    Parameters
+    ----------
+    n_cases, n_labels
+        N and M.
+    cells
+        Number of cells (H, D1, D2) and their fields.
+    n_features
+        F.
+    z_dtype
+        How Z is kept.
+    closed_form
+        True if maps follow from Z and one set of weights for all cases.
+    has_maps, has_organs
+        Whether the model has maps at all, and whether organ masks are kept.
+    """
+
+    n_cases: int
+    n_labels: int
+    cells: CellLayout
+    n_features: int
+    z_dtype: ZDtype = "float32"
+    closed_form: bool = True
+    has_maps: bool = True
+    has_organs: bool = True
+
+    @property
+    def z_row(self) -> Shape:
+        """Shape of one Z."""
+        h, d1, d2 = self.cells.n_cells
+        return (h, self.n_features, d1, d2)
+
+    @property
+    def block(self) -> int:
+        """Cases in one block, a power of two."""
+        fit = max(1, BLOCK_BYTES // self.arrays()["z"].row_bytes)
+        return int(min(LARGEST_BLOCK, 1 << (fit.bit_length() - 1)))
+
+    @property
+    def case_bytes(self) -> int:
+        """Bytes that a case takes at most; compression makes it less."""
+        return sum(spec.row_bytes for spec in self.arrays().values())
+
+    def arrays(self) -> dict[str, ArraySpec]:
+        """Return every array that holds a row for each case, by name."""
+        m, (h, d1, d2) = self.n_labels, self.cells.n_cells
+        found = {
+            "state": ArraySpec("uint8", (), "column"),
+            "scores": ArraySpec("float32", (m,), "column"),
+            "truth": ArraySpec("int8", (m,), "column", -1),
+            "sides": ArraySpec("uint8", (m,), "column"),
+            "input_affine": ArraySpec("float64", (4, 4), "column"),
+            "image_affine": ArraySpec("float64", (4, 4), "column"),
+            "image_shape": ArraySpec("int32", (3,), "column"),
+            "z_sha256": ArraySpec("uint8", (32,), "column"),
+            "z": ArraySpec(self.z_dtype, self.z_row, "case"),
+            "slice_scores": ArraySpec("float32", (m, h), "label"),
+        }
+        if self.has_organs and self.has_maps:
+            found["organs"] = ArraySpec("uint8", (len(ORGAN_GRIDS), h, d1, d2), "case")
+        if not self.closed_form:
+            found["case_weights"] = ArraySpec("float32", (m, self.n_features, d1, d2), "case")
+            found["case_bias"] = ArraySpec("float32", (m,), "column")
+        if not self.closed_form and self.has_maps:
+            found["gradient_maps"] = ArraySpec("float32", (m, h, d1, d2), "case")
+        return found
+
+    def blocks(self) -> Iterator[range]:
+        """Yield the rows of every block."""
+        for start in range(0, self.n_cases, self.block):
+            yield range(start, min(start + self.block, self.n_cases))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "n_cases": self.n_cases,
+            "n_labels": self.n_labels,
+            "cells": {"n_cells": list(self.cells.n_cells), "fields_px": [f.__dict__ for f in self.cells.fields]},
+            "n_features": self.n_features,
+            "z_dtype": self.z_dtype,
+            "closed_form": self.closed_form,
+            "has_maps": self.has_maps,
+            "has_organs": self.has_organs,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Layout:
+        """Inverse of :meth:`to_dict`; raises ``KeyError``, ``TypeError`` or ``ValueError`` where it is none."""
+        slices, rows, columns = (ReceptiveField(**field) for field in data["cells"]["fields_px"])
+        h, d1, d2 = data["cells"]["n_cells"]
+        return cls(**{**data, "cells": CellLayout((h, d1, d2), (slices, rows, columns))})
+
+
+def create_arrays(folder: Path, layout: Layout, attributes: Mapping[str, Any]) -> zarr.Group:
+    """Make an empty store at ``folder`` and return its group."""
+    group = zarr.create_group(LocalStore(folder), zarr_format=3, attributes=dict(attributes))
+    for name, spec in layout.arrays().items():
+        chunk, shard = _cut(spec, layout.block)
+        group.create_array(
+            name,
+            shape=(layout.n_cases, *spec.row),
+            dtype=spec.dtype,
+            chunks=chunk,
+            shards=shard,
+            fill_value=spec.fill,
+            compressors=ZstdCodec(level=1),
+            chunk_key_encoding={"name": "default", "separator": "."},
+        )
+    return group
+
+
+def _cut(spec: ArraySpec, block: int) -> tuple[Shape, Shape | None]:
+    """Return the shapes of chunk and shard."""
+    if spec.cut == "case":
+        return (1, *spec.row), (block, *spec.row)
+    if spec.cut == "label":
+        return (block, 1, *spec.row[1:]), (block, *spec.row)
+    return (COLUMN_ROWS, *spec.row), None
