@@ -222,7 +222,8 @@ class Filling:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._group = zarr.open_group(LocalStore(path), mode="r+", zarr_format=3)
-        self.layout = Layout.from_dict(dict(self._group.attrs)["layout"])
+        about: dict[str, Any] = dict(self._group.attrs)
+        self.layout = Layout.from_dict(about["layout"])
         self._state: npt.NDArray[np.uint8] = np.asarray(_array(self._group, "state")[...])
 
     def waiting(self) -> list[int]:

@@ -256,7 +256,7 @@ class CohortStore:
         return Geometry((slices, rows, columns), self._column("image_affine")[n])
 
     def details(self, case: str) -> dict[str, Any]:
-        """Return what else is known of a case: device, precision, seconds, issues, provenance, quality of the organs."""
+        """Return what else is known of a case: device, precision, seconds, issues, provenance, organs' quality."""
         block, number = divmod(int(self._rows[self.position(case)]), self.layout.block)
         try:
             lines = details_file(self.path, block).read_bytes().split(b"\n")
@@ -293,7 +293,7 @@ class CohortStore:
         return labels
 
     def allowed(self, case: str, label: str, grid: str = "receptive_field") -> FloatMask | None:
-        """Return where ``label`` may lie in a case, float32 [H, D1, D2] of 0 and 1: see :mod:`training.partition.allowed`.
+        """Return where ``label`` may lie in a case (:mod:`training.partition.allowed`), float32 [H, D1, D2] of 0 and 1.
 
         Lung labels are allowed on the sides that the case has them on; on both where that is unknown, for labels that
         the case has not, and always on the grid ``authors``. None if no organs are kept, or nothing is known about
