@@ -86,10 +86,12 @@ def _of(first: Any, case: Any, name: str) -> Any:
     return replace(case, case_id=name, weights=first.weights, bias=first.bias, model=first.model, scores=scores)
 
 
-def _organs(n_cells: tuple[int, int, int]) -> np.ndarray:
+def _organs(n_cells: tuple[int, int, int]) -> dict[str, np.ndarray]:
     bits = np.zeros((3, *n_cells), dtype=np.uint8)
     half, rows = n_cells[2] // 2, n_cells[1]
     bits[..., :half] |= 1
     bits[..., -half:] |= 2
     bits[..., rows // 3 : -(-2 * rows // 3), n_cells[2] // 2] = 4
-    return bits
+    shares = [255 * (bits[:2] >> bit & 1) for bit in range(3)]
+    body = np.full_like(shares[0], 255)
+    return {"organs": bits, "organ_shares": np.stack([*shares, body], axis=1)}

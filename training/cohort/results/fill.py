@@ -155,14 +155,19 @@ def pending_file(store: Path, row: int) -> Path:
 
 
 def write_pending(
-    store: Path, row: int, layout: Layout, case: Explanation, organs: npt.NDArray[np.uint8] | None, qc: Any = None
+    store: Path,
+    row: int,
+    layout: Layout,
+    case: Explanation,
+    organs: Mapping[str, npt.NDArray[np.uint8]] | None,
+    qc: Any = None,
 ) -> None:
     """Leave the result of one case to be gathered.
 
     Parameters
     ----------
     organs
-        uint8 [3, H, D1, D2]: bits by grid, see :data:`training.cohort.results.layout.ORGAN_GRIDS`.
+        From :func:`training.cohort.results.organs.organ_arrays`.
     qc
         Quality of the organ masks, plain JSON types.
 
@@ -171,7 +176,7 @@ def write_pending(
     InputError
         If Z does not fit into float16, or the disk is full.
     """
-    arrays = _arrays_of(case, layout) | ({} if organs is None else {"organs": organs})
+    arrays = _arrays_of(case, layout) | dict(organs or {})
     arrays[_DETAILS] = np.frombuffer(json.dumps(_details_of(case, qc)).encode(), dtype=np.uint8)
     with atomic_path(pending_file(store, row)) as partial:
         np.savez(partial, **arrays)  # type: ignore[arg-type]

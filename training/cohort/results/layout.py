@@ -16,6 +16,7 @@ z              float   N, H, F, D1, D2      Z, float32 or float16
 z_sha256       uint8   N, 32                of Z's bytes as stored
 slice_scores   float32 N, M, H              the score of every slice group
 organs         uint8   N, 3, H, D1, D2      organs of every cell as bits, see :data:`ORGAN_GRIDS`
+organ_shares   uint8   N, 2, 4, H, D1, D2   share of every cell's box in each of :data:`SHARE_PLACES`, by placement
 input_affine   float64 N, 4, 4              model input to patient LPS mm
 image_affine   float64 N, 4, 4              CT as read to patient LPS mm
 image_shape    int32   N, 3                 of the CT as read
@@ -52,6 +53,9 @@ NOT_DONE, DONE, FAILED = 0, 1, 2
 ORGAN_GRIDS = ("receptive_field", "stretch", "authors")
 """Where the cells stood when organs were brought to them: the two placements, and the authors' own sampling of the
 stretched grid (with the authors' mask where a segmentation failed). Bit v - 1 of a cell is set where organ v is."""
+
+SHARE_PLACES = ("right lung", "left lung", "mediastinum", "body")
+"""What a cell's box is shared out over, in steps of 1/255."""
 
 ZDtype = Literal["float32", "float16"]
 
@@ -104,7 +108,10 @@ class Layout:
     n_labels: int
     cells: CellLayout
     n_features: int
-    z_dtype: ZDtype = "float32"
+    z_dtype: SHARE_PLACES = ("right lung", "left lung", "mediastinum", "body")
+"""What a cell's box is shared out over, in steps of 1/255."""
+
+ZDtype = "float32"
     closed_form: bool = True
     has_maps: bool = True
     has_organs: bool = True
@@ -143,6 +150,7 @@ class Layout:
         }
         if self.has_organs and self.has_maps:
             found["organs"] = ArraySpec("uint8", (len(ORGAN_GRIDS), h, d1, d2), "case")
+            found["organ_shares"] = ArraySpec("uint8", (2, len(SHARE_PLACES), h, d1, d2), "case")
         if not self.closed_form:
             found["case_weights"] = ArraySpec("float32", (m, self.n_features, d1, d2), "case")
             found["case_bias"] = ArraySpec("float32", (m,), "column")

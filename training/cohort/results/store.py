@@ -18,13 +18,15 @@ from zarr.storage import LocalStore
 
 from training.cohort.results import layout as names
 from training.cohort.results.layout import DONE, ORGAN_GRIDS, SCHEMA, SCHEMA_VERSION, Layout
+from training.cohort.results.organs import labels_of, masks_of, organ_cells_from
 from training.cohort.results.sources import CaseSource, Origin, read_origin
+from training.explain.placement import Placement
 from training.explain.result import Explanation, ModelInfo
 from training.geometry import CellLayout, Geometry
 from training.issues import InputError, Issue, Severity, error
 from training.labels import is_known
 from training.partition.allowed import FloatMask, region_of
-from training.partition.organs import LEFT_LUNG, MEDIASTINUM, RIGHT_LUNG
+from training.partition.cells import OrganCells
 from training.preprocess import InputSpec
 
 FloatArray = npt.NDArray[np.float64]
@@ -285,12 +287,13 @@ class CohortStore:
         mediastinum wins; :meth:`allowed` has all of each. None if no organs are kept.
         """
         bits = self.organ_bits(case, grid)
-        if bits is None:
+        return None if bits is None else labels_of(bits)
+
+    def organ_cells(self, case: str, placement: Placement = "receptive_field") -> OrganCells | None:
+        """Return organs and body on the cells, with the shares that a score budget needs; None if none are kept."""
+        if "organs" not in self.layout.arrays():
             return None
-        labels = np.zeros(bits.shape, dtype=np.uint8)
-        for value in (RIGHT_LUNG, LEFT_LUNG, MEDIASTINUM):
-            labels[bits >> (value - 1) & 1 == 1] = value
-        return labels
+        return organ_cells_from(self._read("organs", case), self._read("organ_shares", case), placement)
 
     def allowed(self, case: str, label: str, grid: str = "receptive_field") -> FloatMask | None:
         """Return where ``label`` may lie in a case (:mod:`training.partition.allowed`), float32 [H, D1, D2] of 0 and 1.
@@ -302,8 +305,8 @@ class CohortStore:
         bits = self.organ_bits(case, grid)
         if bits is None or not is_known(label):
             return None
-        values = {v: (bits >> (v - 1) & 1).astype(np.float32) for v in (RIGHT_LUNG, LEFT_LUNG, MEDIASTINUM)}
-        return region_of(label, values, frozenset() if grid == "authors" else self.sides_of(case, label))
+        sides = frozenset[str]() if grid == "authors" else self.sides_of(case, label)
+        return region_of(label, masks_of(bits), sides)
 
     def sides_of(self, case: str, label: str) -> frozenset[str]:
         """Return the lungs ("right", "left") in which a case has ``label``; empty if unknown."""

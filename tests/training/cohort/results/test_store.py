@@ -73,10 +73,21 @@ def test_organs_and_allowed_regions(store: CohortStore) -> None:
     assert lung is None or lung[0].tolist() == [[1, 0, 1], [1, 0, 1], [1, 0, 1]]
 
 
+def test_organ_cells_have_shares_for_a_score_budget(store: CohortStore) -> None:
+    for placement in ("receptive_field", "stretch"):
+        cells = store.organ_cells(store.cases[0], placement)
+        assert cells is not None
+        assert cells.placement == placement
+        np.testing.assert_array_equal(cells.centres[1], cells.shares[1])
+        assert cells.centres[3].sum() == store.cells.n_cells[0]
+        assert (cells.body == 1).all()
+
+
 def test_store_without_organs_or_truth_says_none(tmp_path: Path) -> None:
     store = open_store(make_store(tmp_path / "s", n_cases=2, organs=False, truth=False))
     assert store.truth is None
     assert store.organs(store.cases[0]) is None
+    assert store.organ_cells(store.cases[0]) is None
     assert store.allowed(store.cases[0], store.labels[0]) is None
     assert store.source(store.cases[0]).path is None
     assert store.report(store.cases[0]) is None
