@@ -74,3 +74,8 @@ def is_known(name: str) -> bool:
 def label_names(labels: Iterable[Label] | None = None) -> tuple[str, ...]:
     """Return the names of ``labels``, all 80 by default."""
     return tuple(label.name for label in (all_labels() if labels is None else labels))
+
+
+def display_name(name: str) -> str:
+    """Return what a reader calls ``name``; a label that is not among the 80 keeps its own name."""
+    return find_label(name).display if is_known(name) else name
