@@ -108,10 +108,7 @@ class Layout:
     n_labels: int
     cells: CellLayout
     n_features: int
-    z_dtype: SHARE_PLACES = ("right lung", "left lung", "mediastinum", "body")
-"""What a cell's box is shared out over, in steps of 1/255."""
-
-ZDtype = "float32"
+    z_dtype: ZDtype = "float32"
     closed_form: bool = True
     has_maps: bool = True
     has_organs: bool = True
