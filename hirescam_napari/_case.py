@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
+import numpy as np
+import numpy.typing as npt
+
 from hirescam_napari._layers import Picture, to_display, to_lps
-from training.explain.display import Display, Policy
+from hirescam_napari._regions import Region, region_in
+from training.explain.budget import ScoreBudget, score_budget
+from training.explain.display import Display, PerLabel, Policy
+from training.explain.placement import Placement
 from training.explain.result import Explanation, Method
+from training.labels import find_label, is_known
+from training.partition.cells import OrganCells
+from training.partition.organs import Organs
+from training.partition.reports.labels import ReportLabels
 from training.volume import Volume
 
 _KEPT = 64
@@ -30,12 +40,24 @@ class Case:
         None until a model has run.
     truth
         Whether an abnormality is present, by label name, where that is known.
+    organs
+        The segmentation on the volume's grid; None until it was asked for.
+    drawn_organs
+        uint8, its labels on the picture's grid.
+    cells
+        Organs and body on the cells of the explanation's maps, by placement; empty until they were worked out.
+    report
+        The labels of the report that was attached; None without one.
     """
 
     volume: Volume | None = None
     picture: Picture | None = None
     explanation: Explanation | None = None
     truth: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+    organs: Organs | None = None
+    drawn_organs: npt.NDArray[np.uint8] | None = None
+    cells: Mapping[Placement, OrganCells] = field(default_factory=lambda: MappingProxyType({}))
+    report: ReportLabels | None = None
 
     @cached_property
     def _displays(self) -> dict[tuple[Policy, str, Method], Display]:
@@ -57,6 +79,46 @@ class Case:
                 self._displays.pop(next(iter(self._displays)))
             self._displays[key] = policy.show(self.explanation, label, method)
         return self._displays[key]
+
+    @property
+    def report_text(self) -> str | None:
+        """The text of the attached report."""
+        return None if self.report is None else self.report.text
+
+    def sides(self, label: str) -> frozenset[str]:
+        """Return the lung sides that the report names for ``label``; empty means both, or unknown."""
+        return frozenset() if self.report is None else frozenset(self.report.sides(label))
+
+    @cached_property
+    def _regions(self) -> dict[tuple[str, frozenset[str], Placement], Region]:
+        return {}
+
+    def region(self, label: str, placement: Placement = "receptive_field") -> Region | None:
+        """Return where ``label`` may lie on the maps; the same object for all labels of the same place.
+
+        None before organs and explanation are there, and for labels that are not among the 80.
+        """
+        cells = self.cells.get(placement)
+        if cells is None or not is_known(label):
+            return None
+        group = find_label(label).organ_group
+        key = (group, self.sides(label) if group == "lung" else frozenset(), placement)
+        if key not in self._regions:
+            self._regions[key] = region_in(cells, label, key[1])
+        return self._regions[key]
+
+    def allowed(self, label: str, placement: Placement = "receptive_field") -> npt.NDArray[np.float32] | None:
+        """Return the cells in which ``label`` may lie, float32 [H, D1, D2], 0 or 1; None where that is unknown."""
+        found = self.region(label, placement)
+        return None if found is None else found.cells
+
+    def budget(self, label: str, placement: Placement = "receptive_field") -> ScoreBudget | None:
+        """Return where the score of ``label`` came from; None as for :meth:`region`, and for models without maps."""
+        found = self.region(label, placement)
+        if found is None or self.explanation is None or not self.explanation.has_maps:
+            return None
+        values = self.display(PerLabel(), label, "hirescam").values
+        return score_budget(values, float(self.explanation.bias[self.explanation.index(label)]), found.shares)
 
     @property
     def n_slices(self) -> int:

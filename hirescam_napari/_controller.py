@@ -142,7 +142,7 @@ class Controller:
 
     def go_to_top_slice(self) -> None:
         """Show the slice with the highest score of the selected label."""
-        if self.plan.focus is not None:
+        if self.plan.focus is not None and self.plan.focus.slice_mm is not None:
             self.canvas.set_slice_mm(self.plan.focus.slice_mm)
 
     def step_slice(self, step: int) -> None:

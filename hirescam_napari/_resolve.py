@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from hirescam_napari._case import Case
 from hirescam_napari._layers import placement_mm, to_display, to_lps
+from hirescam_napari._regions import Region
 from hirescam_napari._state import WINDOWS, Layout, ViewState
 from hirescam_napari.views._words import percent, times_mean
 from training.explain.display import Display, PerLabel, Policy, policy_named
 from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
 from training.issues import InputError
-from training.labels import find_label, is_known
+from training.labels import display_name
+from training.partition.organs import Organs
 
 SCALE_ENDS = {
     "per_label": "this map's own maximum",
@@ -21,6 +26,19 @@ SCALE_ENDS = {
     "paper": "1 = this map's own maximum",
 }
 """What the end of the color scale is, for every key of ``SCALINGS``."""
+
+CONTOUR_PX = 1
+"""Inner width of the organs' contours; napari adds one outside."""
+
+NO_MAPS = "This model has no maps"
+HEURISTIC_NOTICE = "Heuristic organ mask used"
+NOTICES = {
+    "not-a-chest": "Seems not to be a chest CT",
+    "cropped-chest": "Holds a part of the chest only",
+    "lungs-at-end": "Lungs are cut off at an end",
+    "lungs-at-edge": "Lungs are cut off at the edge",
+}
+"""Code of an issue -> what the canvas says of it (the whole sentence is among the messages)."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +56,34 @@ class MapPlan:
 
 @dataclass(frozen=True)
 class FocusPlan:
-    """Which slice group a selection leads to; a change of it moves the slice."""
+    """Which slice group a selection leads to; a change of it moves the slice, unless no slice is above the others."""
 
     label: str
     group: int
-    slice_mm: float
+    slice_mm: float | None
+
+
+@dataclass(frozen=True)
+class OrganPlan:
+    """How the organs are drawn; ``labels`` (uint8 on the picture's grid) belong to ``organs``, compared by identity."""
+
+    organs: Organs
+    labels: npt.NDArray[np.uint8] = field(compare=False, repr=False)
+    scale: tuple[float, float, float]
+    translate: tuple[float, float, float]
+    contour_px: int
+    opacity: float
+    visible: bool
+
+
+@dataclass(frozen=True)
+class RegionPlan:
+    """How the region of the selected abnormality is drawn; ``region`` compares by identity."""
+
+    region: Region
+    scale: tuple[float, float, float]
+    translate: tuple[float, float, float]
+    visible: bool
 
 
 @dataclass(frozen=True)
@@ -63,6 +104,12 @@ class DisplayPlan:
         Abnormality, probability, ratio to the model's mean; empty without a selection.
     scale_words
         What the colors stand for.
+    organs
+        None until they were found.
+    region
+        None without a selection, and where it is unknown.
+    notices
+        What has to be known before a prediction or a mask is believed, a few words each.
     """
 
     window_hu: tuple[float, float]
@@ -72,24 +119,63 @@ class DisplayPlan:
     title: str = ""
     scale_words: str = ""
     show_field: bool = True
+    organs: OrganPlan | None = None
+    region: RegionPlan | None = None
+    notices: tuple[str, ...] = ()
 
 
 def resolve(state: ViewState, case: Case) -> DisplayPlan:
     """Return what is drawn for ``state`` and ``case``."""
     window = WINDOWS[state.window].limits_hu
     explanation, label = case.explanation, state.label
+    organs, notices = _organ_plan(state, case), notice_words(state, case)
     if explanation is None or label is None or label not in explanation.labels:
-        return DisplayPlan(window, title=_untitled(case))
-    maps = tuple(_map_plan(state, case, explanation, label, method) for method in METHODS)
+        return DisplayPlan(window, title=_untitled(case), organs=organs, notices=notices)
+    drawn = METHODS if explanation.has_maps else ()
     return DisplayPlan(
         window,
-        side_by_side=state.layout is Layout.SIDE_BY_SIDE,
-        maps=maps,
+        side_by_side=bool(drawn) and state.layout is Layout.SIDE_BY_SIDE,
+        maps=tuple(_map_plan(state, case, explanation, label, method) for method in drawn),
         focus=_focus(case, explanation, label),
         title=title_text(explanation, label),
-        scale_words=scale_words(state),
+        scale_words=scale_words(state) if drawn else NO_MAPS,
         show_field=state.show_field,
+        organs=organs,
+        region=_region_plan(state, case, explanation, label),
+        notices=notices,
     )
+
+
+def _organ_plan(state: ViewState, case: Case) -> OrganPlan | None:
+    if case.organs is None or case.drawn_organs is None or case.picture is None:
+        return None
+    place: dict[str, Any] = placement_mm(case.picture.geometry)
+    return OrganPlan(
+        case.organs,
+        case.drawn_organs,
+        scale=place["scale"],
+        translate=place["translate"],
+        contour_px=0 if state.fill_organs else CONTOUR_PX,
+        opacity=state.organ_opacity,
+        visible=state.show_organs,
+    )
+
+
+def _region_plan(state: ViewState, case: Case, explanation: Explanation, label: str) -> RegionPlan | None:
+    region = case.region(label, state.placement) if state.show_region and explanation.has_maps else None
+    if region is None:
+        return None
+    place: dict[str, Any] = placement_mm(explanation.geometry("hirescam", state.placement))
+    return RegionPlan(region, place["scale"], place["translate"], visible=True)
+
+
+def notice_words(state: ViewState, case: Case) -> tuple[str, ...]:
+    """Return what has to be known before a prediction or a mask is believed: of the CT, and of the organs if drawn."""
+    codes = [] if case.volume is None else [issue.code for issue in case.volume.issues]
+    words = [NOTICES[code] for code in dict.fromkeys(codes) if code in NOTICES]
+    if case.organs is not None and case.organs.qc.heuristic is not None and (state.show_organs or state.show_region):
+        words.append(HEURISTIC_NOTICE)
+    return tuple(dict.fromkeys(words))
 
 
 def policy_of(state: ViewState) -> Policy:
@@ -112,7 +198,7 @@ def _map_plan(state: ViewState, case: Case, explanation: Explanation, label: str
 
 def _focus(case: Case, explanation: Explanation, label: str) -> FocusPlan:
     group = explanation.top_slice(label)
-    return FocusPlan(label, group, case.shown_mm(group))
+    return FocusPlan(label, group, case.shown_mm(group) if explanation.has_maps else None)
 
 
 def scale_words(state: ViewState) -> str:
@@ -139,11 +225,6 @@ def ratio_to_mean(explanation: Explanation, label: str) -> float | None:
     """Return the probability over the model's mean probability for ``label``, None where that is unknown."""
     mean = explanation.model.mean_probability.get(label, 0.0)
     return float(explanation.probabilities[explanation.index(label)]) / mean if mean > 0 else None
-
-
-def display_name(label: str) -> str:
-    """Return what a reader calls ``label``; labels that are not among the 80 keep their own name."""
-    return find_label(label).display if is_known(label) else label
 
 
 def slice_text(case: Case, slice_mm: float) -> str:
@@ -179,6 +260,8 @@ def readout(state: ViewState, case: Case, position_mm: tuple[float, float, float
     explanation, label = case.explanation, state.label
     if explanation is None or label is None or label not in explanation.labels:
         return Readout("".join(parts))
+    if not explanation.has_maps:
+        return Readout("".join([*parts, "   no map"]))
     cell = explanation.cell_at(to_lps(position_mm), "hirescam", state.placement)
     if cell is None:
         return Readout("".join([*parts, "   outside the map"]))

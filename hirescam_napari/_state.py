@@ -86,6 +86,14 @@ class ViewState:
         Of the maps, 0 to 1.
     show_field
         Draw the box that the cell under the cursor could see.
+    show_organs
+        Draw the organs over the CT; asking for it has them found.
+    fill_organs
+        Fill the organs instead of drawing their contours.
+    organ_opacity
+        Of the organs, 0 to 1.
+    show_region
+        Draw a line around the cells in which the abnormality may lie; asking for it has the organs found.
     """
 
     label: str | None = None
@@ -99,6 +107,10 @@ class ViewState:
     smooth: bool = False
     opacity: float = 0.6
     show_field: bool = True
+    show_organs: bool = False
+    fill_organs: bool = False
+    organ_opacity: float = 0.8
+    show_region: bool = False
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
