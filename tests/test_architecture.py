@@ -15,8 +15,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A module belongs to the first entry that its name starts with. Modules may import their own level and lower ones.
 LEVELS = (
-    (0, ("training.geometry", "training.volume", "training.labels", "training.issues", "training.data")),
-    (1, ("training.io", "training.preprocess", "training.resample", "training.partition")),
+    (
+        0,
+        (
+            "training.geometry",
+            "training.volume",
+            "training.labels",
+            "training.issues",
+            "training.data",
+            "training.words",
+        ),
+    ),
+    (1, ("training.io", "training.preprocess", "training.resample", "training.picture", "training.partition")),
     (1, tuple(f"training.explain.{name}" for name in ("result", "cam", "placement", "display"))),
     (2, ("training.models",)),
     (3, ("training.explain", "training.fit")),

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import math
 
-NOT_FOR_CLINICAL_USE = "not for clinical use"
-"""Said wherever a prediction is shown."""
+from training.words import NOT_AVAILABLE, NOT_FOR_CLINICAL_USE, percent, times_mean
 
-NOT_AVAILABLE = "n/a"
-
-
-def percent(probability: float) -> str:
-    """Return a probability in [0, 1] as a percentage; one decimal place near the ends, where it matters.
-
-    Examples
-    --------
-    >>> percent(0.973), percent(0.0042), percent(0.0)
-    ('97 %', '0.4 %', '0 %')
-    """
-    if math.isnan(probability):
-        return NOT_AVAILABLE
-    value = 100 * probability
-    near_end = 0 < value < 1 or 99 < value < 100
-    if near_end and 0.05 <= value < 99.95:
-        return f"{value:.1f} %"
-    if near_end:
-        return "<0.1 %" if value < 1 else ">99.9 %"
-    return f"{value:.0f} %"
-
-
-def times_mean(ratio: float | None) -> str:
-    """Return the ratio of a probability to the model's mean for that label, ``n/a`` where the mean is unknown."""
-    if ratio is None or not math.isfinite(ratio):
-        return NOT_AVAILABLE
-    return f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×"
+__all__ = [
+    "NOT_AVAILABLE",
+    "NOT_FOR_CLINICAL_USE",
+    "duration",
+    "percent",
+    "residual_words",
+    "signed",
+    "times_mean",
+]
 
 
 def signed(value: float) -> str:

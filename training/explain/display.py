@@ -20,6 +20,28 @@ ColormapKind = Literal["sequential", "diverging"]
 Limits = tuple[float, float]
 MapArray = npt.NDArray[np.float32]
 
+Rgba = tuple[float, float, float, float]
+
+FOR_COLORS: tuple[Rgba, ...] = (
+    (0.75, 0.0, 0.15, 0.0),
+    (0.85, 0.10, 0.10, 0.55),
+    (0.98, 0.45, 0.05, 0.9),
+    (1.0, 0.9, 0.25, 1.0),
+)
+"""Evidence for: from transparent over red and orange to yellow, at ``FOR_CONTROLS`` of the scale."""
+
+AGAINST_COLORS: tuple[Rgba, ...] = (
+    (0.45, 0.9, 1.0, 1.0),
+    (0.15, 0.6, 0.95, 0.9),
+    (0.10, 0.25, 0.8, 0.55),
+    (0.05, 0.1, 0.6, 0.0),
+)
+"""Evidence against, strongest first: light blue to transparent."""
+
+FOR_CONTROLS = (0.0, 0.25, 0.6, 1.0)
+DIVERGING_CONTROLS = (0.0, 0.2, 0.375, 0.5, 0.5, 0.625, 0.8, 1.0)
+"""Where ``AGAINST_COLORS`` followed by ``FOR_COLORS`` stand on a symmetric scale."""
+
 NOTHING = float(np.finfo(np.float32).tiny)
 """Values up to this count as zero: nothing is left to scale by."""
 

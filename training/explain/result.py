@@ -190,6 +190,12 @@ class Explanation:
         """float64 [M]: the sigmoid of the scores."""
         return np.asarray(np.exp(-np.logaddexp(0.0, -self.scores)))
 
+    def ratio_to_mean(self, label: str | int) -> float | None:
+        """Return the probability over the model's mean probability for ``label``; None where that is unknown."""
+        i = self.index(label)
+        mean = self.model.mean_probability.get(self.labels[i], 0.0)
+        return float(self.probabilities[i]) / mean if mean > 0 else None
+
     @property
     def has_maps(self) -> bool:
         """False if the model has no maps (CTNet): there are scores then, and asking for a map is refused."""
