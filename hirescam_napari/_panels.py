@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from hirescam_napari._case import Case
 from hirescam_napari._keys import KEYS
-from hirescam_napari._resolve import display_name, ratio_to_mean
+from hirescam_napari._resolve import ratio_to_mean
 from hirescam_napari._state import SCALINGS, WINDOWS, ViewState
 from hirescam_napari.views.case_header import CaseHeader, CaseTitle
 from hirescam_napari.views.display_panel import DisplayChoice, DisplayPanel
@@ -19,7 +19,7 @@ from hirescam_napari.views.label_model import LabelRow, Truth
 from hirescam_napari.views.label_table import LabelTable
 from hirescam_napari.views.slice_scores import SliceScorePlot
 from training.explain.result import Explanation
-from training.labels import find_label, is_known
+from training.labels import display_name, find_label, is_known
 
 DEFAULT_THRESHOLD = 0.5
 """Probability from which a label counts as predicted where the model states no threshold."""

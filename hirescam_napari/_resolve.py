@@ -223,8 +223,7 @@ def title_text(explanation: Explanation, label: str) -> str:
 
 def ratio_to_mean(explanation: Explanation, label: str) -> float | None:
     """Return the probability over the model's mean probability for ``label``, None where that is unknown."""
-    mean = explanation.model.mean_probability.get(label, 0.0)
-    return float(explanation.probabilities[explanation.index(label)]) / mean if mean > 0 else None
+    return explanation.ratio_to_mean(label)
 
 
 def slice_text(case: Case, slice_mm: float) -> str:

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from psygnal import SignalGroupDescriptor
 
 from training.explain.placement import Placement
 from training.explain.result import METHODS, Method
+from training.picture import WINDOWS, WindowPreset
+
+__all__ = ["SCALINGS", "WINDOWS", "Layout", "ViewState", "WindowPreset"]
 
 
 class Layout(StrEnum):
@@ -32,30 +35,6 @@ SCALINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Display policies (see :mod:`training.explain.display`) and what a reader calls them."""
-
-
-class WindowPreset(NamedTuple):
-    """A gray-scale window in HU."""
-
-    title: str
-    level_hu: float
-    width_hu: float
-
-    @property
-    def limits_hu(self) -> tuple[float, float]:
-        """HU shown black and white."""
-        return (self.level_hu - self.width_hu / 2, self.level_hu + self.width_hu / 2)
-
-
-WINDOWS: Mapping[str, WindowPreset] = MappingProxyType(
-    {
-        "lung": WindowPreset("Lung", -600, 1500),
-        "mediastinum": WindowPreset("Mediastinum", 50, 350),
-        "bone": WindowPreset("Bone", 400, 1800),
-        "soft_tissue": WindowPreset("Soft tissue", 40, 400),
-    }
-)
-"""The usual windows of chest CT."""
 
 
 @dataclass
