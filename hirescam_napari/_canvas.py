@@ -15,6 +15,7 @@ from napari.layers import Image, Layer, Shapes
 
 from hirescam_napari._case import Case
 from hirescam_napari._layers import AXIS_LABELS, ct_layer, map_colormap
+from hirescam_napari._organ_layers import OrganLayers, organ_legend
 from hirescam_napari._overlays import Overlays
 from hirescam_napari._resolve import DisplayPlan, MapPlan
 from training.explain.result import METHOD_NAMES, METHODS, Method
@@ -42,18 +43,20 @@ class Canvas:
         self.cts: list[Image] = []
         self.maps: dict[Method, Image] = {}
         self.fields: list[Shapes] = []
+        self.organs = OrganLayers(viewer)
         self._plan: DisplayPlan | None = None
         self._range: tuple[float, float, float] | None = None
         viewer.dims.events.range.connect(self._keep_range)
 
     @property
     def layers(self) -> list[Layer]:
-        """The session's own layers in the order the grid needs: CT, map, box for each method."""
+        """The session's own layers in the order the grid needs: CT, map, organs, region, box for each method."""
         own: list[Layer] = []
         for i, method in enumerate(METHODS):
             own += [
                 *self.cts[i : i + 1],
                 *([self.maps[method]] if method in self.maps else []),
+                *self.organs.on(i),
                 *self.fields[i : i + 1],
             ]
         return own
@@ -79,6 +82,7 @@ class Canvas:
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
         self.cts, self.maps, self.fields, self._plan, self._range = [], {}, [], None, None
+        self.organs.clear()
         self.overlays.clear()
 
     def apply(self, plan: DisplayPlan) -> None:
@@ -95,12 +99,20 @@ class Canvas:
         moves = target is not None and self._on_slider(target) != self.slice_mm
         for map_plan, before in zip(plan.maps, _before(old, plan), strict=True):
             _apply_map(self.maps[map_plan.method], map_plan, before, draw=not moves)
-        if plan.maps and (old is None or old.side_by_side != plan.side_by_side):
+        if not plan.maps:
+            self._hide_maps()
+        if self.maps and (old is None or old.side_by_side != plan.side_by_side):
             self._set_grid(plan.side_by_side)
+        if self.organs.apply(plan):
+            self._order()
+            self._set_stride()
+            self.select()
         if target is not None:
             self.set_slice_mm(target)
         self.overlays.set_title(plan.title, plan.side_by_side)
         self.overlays.set_scale_words(plan.scale_words)
+        self.overlays.set_notices(plan.notices)
+        self.overlays.set_legend(organ_legend(plan))
 
     def set_slice_mm(self, slice_mm: float) -> None:
         """Show the position on the slider nearest to ``slice_mm`` (viewer's mm)."""
@@ -131,7 +143,10 @@ class Canvas:
 
     def show_field(self, box_mm: tuple[float, float, float, float] | None) -> None:
         """Draw the box (low row, low column, high row, high column; viewer's mm) on every CT, or none."""
-        for field, ct in zip(self.fields, self._field_hosts(), strict=False):
+        hosts = self._field_hosts()
+        if box_mm is not None:
+            self._add_fields(len(hosts))
+        for field, ct in zip(self.fields, hosts, strict=False):
             if box_mm is not None and ct.visible:
                 field.data = [_rectangle(box_mm)]
                 field.visible = True
@@ -139,28 +154,42 @@ class Canvas:
                 field.visible = False
 
     def _field_hosts(self) -> list[Image]:
-        return self.cts if len(self.cts) == len(self.fields) else list(self.maps.values())
+        """What the boxes lie on: the CTs, or the maps of a case whose CT is not at hand."""
+        return self.cts or list(self.maps.values())
 
     def _add_maps(self, plan: DisplayPlan) -> None:
-        """Add second CT (same array), maps and boxes, hidden until the plan shows them."""
+        """Add the maps, hidden until the plan shows them."""
         with self.viewer.layers.batched_update():
-            self._add_second_ct()
             for map_plan in plan.maps:
                 layer = _map_image(map_plan)
                 self.maps[map_plan.method] = layer
                 self.viewer.add_layer(layer)
-            for _ in plan.maps:
-                field = _field_shapes()
-                self.fields.append(field)
-                self.viewer.add_layer(field)
             self._order()
-        self._link()
+        self.viewer.layers.link_layers(list(self.maps.values()), ("opacity", "interpolation2d"))
         for layer in self.maps.values():
             self.overlays.label_map(layer)
         self.select()
 
+    def _hide_maps(self) -> None:
+        for layer in self.maps.values():
+            _set_if_new(layer, "visible", False)
+
+    def _add_fields(self, count: int) -> None:
+        """Add the boxes the first time one is drawn: every layer in the list costs time in every step."""
+        if len(self.fields) >= count:
+            return
+        selected = list(self.viewer.layers.selection)
+        with self.viewer.layers.batched_update():
+            while len(self.fields) < count:
+                field = _field_shapes()
+                self.fields.append(field)
+                self.viewer.add_layer(field)
+            self._order()
+        self.viewer.layers.selection = selected
+        self._set_stride()
+
     def _add_second_ct(self) -> None:
-        for first in self.cts[:1]:
+        for first in self.cts[:1] if len(self.cts) < len(METHODS) else ():
             second = Image(
                 first.data,
                 name=f"{first.name} (2)",
@@ -174,11 +203,9 @@ class Canvas:
             )
             self.cts.append(second)
             self.viewer.add_layer(second)
-
-    def _link(self) -> None:
-        if len(self.cts) == len(METHODS):
             self.viewer.layers.link_layers(self.cts, ("contrast_limits", "gamma", "colormap", "opacity"))
-        self.viewer.layers.link_layers(list(self.maps.values()), ("opacity", "interpolation2d"))
+            if self.fields:
+                self._add_fields(len(self.cts))
 
     def select(self) -> None:
         """Select CT and shown maps, so that napari's status bar gives the values of all of them."""
@@ -193,17 +220,23 @@ class Canvas:
                 self.viewer.layers.move(source, target)
 
     def _set_grid(self, side_by_side: bool) -> None:
+        if side_by_side:
+            self._add_second_ct()
         self._order()
         for second in self.cts[1:]:
             _set_if_new(second, "visible", side_by_side)
         grid = self.viewer.canvas.grid
         if side_by_side:
-            grid.stride = len(self.layers) // len(METHODS)
             grid.shape = (1, len(METHODS))
             grid.spacing = 6
+            self._set_stride()
         grid.enabled = side_by_side
         self._fit()
         self.select()
+
+    def _set_stride(self) -> None:
+        """Give every canvas of the grid as many of the session's layers as every other."""
+        self.viewer.canvas.grid.stride = max(1, len(self.layers) // len(METHODS))
 
     def _fit(self) -> None:
         shown: list[Layer] = [*self.cts[:1]] or [*self.maps.values()]

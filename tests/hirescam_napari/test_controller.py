@@ -119,7 +119,7 @@ def test_a_hidden_map_is_brought_up_to_date_when_it_is_shown(opened: Controller)
 def test_side_by_side_is_ct_and_map_twice_with_shared_pixels(opened: Controller) -> None:
     opened.state.layout = Layout.SIDE_BY_SIDE
     grid, layers = opened.viewer.canvas.grid, opened.viewer.layers
-    assert (grid.enabled, grid.stride, grid.actual_shape(layers)) == (True, 3, (1, 2))
+    assert (grid.enabled, grid.stride, grid.actual_shape(layers)) == (True, 2, (1, 2))
     cells = [[layers[i].name for i in grid.contents_at((0, c), layers)] for c in range(2)]
     assert cells == [["CT", "HiResCAM"], ["CT (2)", "Grad-CAM"]]
     assert layers["CT (2)"].data is layers["CT"].data
@@ -262,7 +262,7 @@ def test_hovering_shows_values_and_the_box_on_the_ct(opened: Controller, panels:
     box = opened.canvas.fields[0]
     assert box.visible
     assert np.ptp(box.data[0], axis=0) == pytest.approx(np.array(explanation.receptive_field_mm[1:]) * 420 / 691)
-    assert not opened.canvas.fields[1].visible
+    assert len(opened.canvas.fields) == 1
     opened.hover((1e5, 1e5, 1e5))
     assert not box.visible
 
@@ -272,7 +272,7 @@ def test_the_box_can_be_switched_off(opened: Controller) -> None:
     assert explanation is not None
     opened.change(show_field=False)
     opened.hover(tuple(to_display(explanation.geometry().to_world((4, 2, 2)))))  # type: ignore[arg-type]
-    assert not opened.canvas.fields[0].visible
+    assert opened.canvas.fields == []
 
 
 def test_side_by_side_draws_the_box_on_both_cts(opened: Controller) -> None:
