@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from napari.components import ViewerModel
 from napari.components.overlays import TextOverlay
@@ -11,10 +12,12 @@ from napari.layers import Image
 from training.geometry import Geometry
 
 TITLE, SLICE, SCALE = "hirescam_title", "hirescam_slice", "hirescam_scale"
+NOTICE, LEGEND = "hirescam_notice", "hirescam_legend"
 NOT_FOR_CLINICAL_USE = "Not for clinical use"
 _SIDES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
 _LETTER_COLOR = "#ff8c1a"
 _TEXT_COLOR = "#f0f0f0"
+_NOTICE_COLOR = "#ffc04d"
 _WRAP = 24
 """Characters per line: what fits between the edge and the middle of a canvas in a window of 1366 px."""
 
@@ -24,6 +27,7 @@ class Overlays:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
+        self._legend: set[str] = set()
         viewer.dims.events.order.connect(self.set_letters)
         viewer.dims.events.ndisplay.connect(self.set_letters)
         viewer.scene.camera.events.orientation.connect(self.set_letters)
@@ -40,6 +44,19 @@ class Overlays:
     def set_scale_words(self, text: str) -> None:
         """Show at the bottom right, above the scale bar, what the colors stand for."""
         self._text(SCALE, "bottom_right", "\n".join(_wrap(text)))
+
+    def set_notices(self, notices: Sequence[str]) -> None:
+        """Show at the bottom left what has to be known before a prediction or a mask is believed."""
+        self._text(NOTICE, "bottom_left", "\n".join(notices), color=_NOTICE_COLOR)
+
+    def set_legend(self, entries: Sequence[tuple[str, str]]) -> None:
+        """Show at the bottom left what the contours are: (words, color) a line."""
+        gone = self._legend - {words for words, _ in entries}
+        for words in gone:
+            self._text(f"{LEGEND}_{words}", "bottom_left", "")
+        for words, color in entries:
+            self._text(f"{LEGEND}_{words}", "bottom_left", words, color=color)
+        self._legend = {words for words, _ in entries}
 
     def set_letters(self) -> None:
         """Show the patient's sides at the edges of every canvas (2-D only) and the scale bar in mm."""
@@ -63,8 +80,9 @@ class Overlays:
 
     def clear(self) -> None:
         """Take everything off the canvas."""
-        for name in (TITLE, SLICE, SCALE, *(f"hirescam_{side}" for side in _SIDES)):
+        for name in (TITLE, SLICE, SCALE, NOTICE, *(f"hirescam_{side}" for side in _SIDES)):
             self._text(name, "top_left", "")
+        self.set_legend(())
         self.viewer.canvas.overlays.scale_bar.visible = False
 
     def text(self, name: str) -> str:

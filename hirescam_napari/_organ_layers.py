@@ -1,0 +1,187 @@
+"""Organs and allowed regions as napari layers: one of each per CT of the canvas, changed only where a plan differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer, Vectors
+from napari.utils.colormaps import DirectLabelColormap
+
+from hirescam_napari._layers import AXIS_LABELS
+from hirescam_napari._regions import Lines
+from hirescam_napari._resolve import DisplayPlan, OrganPlan, RegionPlan
+from training.explain.result import METHODS
+from training.partition.organs import LEFT_LUNG, MEDIASTINUM, ORGAN_NAMES, RIGHT_LUNG
+
+ORGANS_NAME, REGION_NAME = "Organs", "Allowed region"
+ORGAN_COLORS: dict[int, str] = {RIGHT_LUNG: "#39a9ff", LEFT_LUNG: "#c58bff", MEDIASTINUM: "#ff6fb5"}
+REGION_COLOR = "#5dff9b"
+REGION_WIDTH_MM = 1.6
+
+
+class OrganLayers:
+    """The layers of organs and region in one viewer; made when a plan first shows them.
+
+    Parameters
+    ----------
+    viewer
+        Any napari viewer model.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self.organs: list[Labels] = []
+        self.regions: list[Vectors] = []
+        self._drawn: list[OrganPlan | None] = []
+        self._lined: list[RegionPlan | None] = []
+
+    def on(self, canvas: int) -> list[Layer]:
+        """Return the layers that belong to one canvas, bottom to top."""
+        return [*self.organs[canvas : canvas + 1], *self.regions[canvas : canvas + 1]]
+
+    def apply(self, plan: DisplayPlan) -> bool:
+        """Draw organs and region of ``plan``; return True if layers were added, which then need their places.
+
+        Both canvases get their layers at once, so that the grid counts as many for each; those of a canvas that is not
+        shown are hidden, and brought up to date when it is.
+        """
+        before = len(self.organs) + len(self.regions)
+        shown = len(METHODS) if plan.side_by_side else 1
+        if plan.organs is not None and plan.organs.visible:
+            self._make_organs(plan.organs)
+        if plan.region is not None and plan.region.visible:
+            self._make_regions(plan.region)
+        for i in range(len(self.organs)):
+            self._draw_organs(i, plan.organs if i < shown else None)
+        for i in range(len(self.regions)):
+            self._draw_region(i, plan.region if i < shown else None)
+        return len(self.organs) + len(self.regions) > before
+
+    def clear(self) -> None:
+        """Forget the layers; who owns the viewer takes them out."""
+        self.organs, self.regions, self._drawn, self._lined = [], [], [], []
+
+    def _make_organs(self, plan: OrganPlan) -> None:
+        while len(self.organs) < len(METHODS):
+            layer = organ_labels(plan, ORGANS_NAME if not self.organs else f"{ORGANS_NAME} (2)")
+            self.organs.append(layer)
+            self._drawn.append(None)
+            self.viewer.add_layer(layer)
+
+    def _make_regions(self, plan: RegionPlan) -> None:
+        while len(self.regions) < len(METHODS):
+            layer = region_lines(plan, REGION_NAME if not self.regions else f"{REGION_NAME} (2)")
+            self.regions.append(layer)
+            self._lined.append(None)
+            self.viewer.add_layer(layer)
+
+    def _draw_organs(self, i: int, plan: OrganPlan | None) -> None:
+        layer, old = self.organs[i], self._drawn[i]
+        if plan is None or not plan.visible:
+            _hide(layer)
+            return
+        if layer.data is not plan.labels:
+            layer.data = plan.labels
+        if old is None or (old.scale, old.translate) != (plan.scale, plan.translate):
+            layer.scale, layer.translate = plan.scale, plan.translate
+        if layer.contour != plan.contour_px:
+            layer.contour = plan.contour_px
+        if layer.opacity != plan.opacity:
+            layer.opacity = plan.opacity
+        if not layer.visible:
+            layer.visible = True
+        self._drawn[i] = plan
+
+    def _draw_region(self, i: int, plan: RegionPlan | None) -> None:
+        layer, old = self.regions[i], self._lined[i]
+        if plan is None or not plan.visible:
+            _hide(layer)
+            return
+        if plan != old:
+            lines = lines_mm(plan)
+            layer.data = lines
+            layer.scale, layer.translate = _along_slices(plan)
+        if not layer.visible:
+            layer.visible = True
+        self._lined[i] = plan
+
+
+def _hide(layer: Layer) -> None:
+    if layer.visible:
+        layer.visible = False
+
+
+def organ_labels(plan: OrganPlan, name: str = ORGANS_NAME) -> Labels:
+    """Return the layer of the organs, hidden; it shares the labels' array."""
+    layer = Labels(
+        plan.labels,
+        name=name,
+        scale=plan.scale,
+        translate=plan.translate,
+        units=("mm",) * 3,
+        axis_labels=AXIS_LABELS,
+        colormap=organ_colormap(),
+        opacity=plan.opacity,
+        visible=False,
+    )
+    layer.contour = plan.contour_px
+    layer.editable = False
+    return layer
+
+
+def region_lines(plan: RegionPlan, name: str = REGION_NAME) -> Vectors:
+    """Return the layer of the lines around a region, hidden."""
+    scale, translate = _along_slices(plan)
+    return Vectors(
+        lines_mm(plan),
+        name=name,
+        scale=scale,
+        translate=translate,
+        units=("mm",) * 3,
+        axis_labels=AXIS_LABELS,
+        vector_style="line",
+        edge_width=REGION_WIDTH_MM,
+        edge_color=REGION_COLOR,
+        opacity=1.0,
+        visible=False,
+    )
+
+
+def lines_mm(plan: RegionPlan) -> Lines:
+    """Return the lines with rows and columns in the viewer's mm; slice groups stay counted.
+
+    Every line is as much longer as the lines are wide, so that corners are closed. A line of no length stands in for an
+    empty region.
+    """
+    lines = plan.region.lines
+    if not len(lines):
+        return np.zeros((1, 2, 3), dtype=np.float32)
+    scale, translate = np.asarray(plan.scale), np.asarray(plan.translate)
+    lines = lines.astype(np.float32)
+    ends = np.sign(lines[:, 1]) * np.float32(REGION_WIDTH_MM / 2)
+    lines[:, 0, 1:] = lines[:, 0, 1:] * scale[1:] + translate[1:]
+    lines[:, 1, 1:] *= scale[1:].astype(np.float32)
+    lines[:, 0] -= ends
+    lines[:, 1] += 2 * ends
+    return lines
+
+
+def _along_slices(plan: RegionPlan) -> tuple[Sequence[float], Sequence[float]]:
+    return (plan.scale[0], 1.0, 1.0), (plan.translate[0], 0.0, 0.0)
+
+
+def organ_legend(plan: DisplayPlan) -> tuple[tuple[str, str], ...]:
+    """Return (words, color) of what ``plan`` draws of organs and region."""
+    organs = [(name, ORGAN_COLORS[value]) for value, name in ORGAN_NAMES.items()]
+    shown = organs if plan.organs is not None and plan.organs.visible else []
+    region = [("allowed region", REGION_COLOR)] if plan.region is not None and plan.region.visible else []
+    return (*shown, *region)
+
+
+def organ_colormap() -> DirectLabelColormap:
+    """Return the organs' colors; everything else is transparent."""
+    colors: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    colors.update((value, color) for value, color in ORGAN_COLORS.items())
+    return DirectLabelColormap(color_dict=colors)
