@@ -13,6 +13,7 @@ from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QObject, Signal
 
 from hirescam_napari._case import Case
+from hirescam_napari._checks import checked
 from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
 from hirescam_napari._layers import picture_of
 from training.explain.result import Explanation
@@ -137,7 +138,7 @@ def load_work(paths: Sequence[Path], series: int | None = None, repair: bool = F
     def work(progress: Progress, cancelled: IsCancelled) -> Case:
         progress(0, 0, "reading")
         warm_up()
-        case = load_case(paths, series, repair)
+        case = load_case(paths, series, repair, progress, cancelled)
         if cancelled():
             raise Cancelled
         return case
@@ -153,8 +154,14 @@ def warm_up() -> None:
     Affine(ndim=3, units=("mm", "mm", "mm"))
 
 
-def load_case(paths: Sequence[Path], series: int | None = None, repair: bool = False) -> Case:
-    """Read a CT, a result of ``hirescam explain``, or both.
+def load_case(
+    paths: Sequence[Path],
+    series: int | None = None,
+    repair: bool = False,
+    progress: Progress | None = None,
+    cancelled: IsCancelled | None = None,
+) -> Case:
+    """Read a CT, a result of ``hirescam explain``, or both; ``progress`` and ``cancelled`` as for ``read_ct``.
 
     Raises
     ------
@@ -171,7 +178,7 @@ def load_case(paths: Sequence[Path], series: int | None = None, repair: bool = F
     if len(stores) > 1 or len(cts) > 1:
         fact = f"{len(cts)} CTs and {len(stores)} results were given"
         raise InputError(error("too-many-inputs", fact, "Open one CT, one result, or a CT with its own result."))
-    case = case_of(read_ct(cts[0], series=series, repair=repair)) if cts else Case()
+    case = case_of(read_ct(cts[0], series, repair, progress, cancelled)) if cts else Case()
     return with_explanation(case, read_case(stores[0])) if stores else case
 
 

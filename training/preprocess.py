@@ -8,6 +8,7 @@ already have the asked spacing are not interpolated at all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -154,7 +155,7 @@ class ModelInput:
         return out
 
 
-def prepare(volume: Volume, spec: InputSpec) -> ModelInput:
+def prepare(volume: Volume, spec: InputSpec, cancelled: Callable[[], bool] | None = None) -> ModelInput:
     """Return ``volume`` on the grid that ``spec`` asks for.
 
     Axis-aligned volumes are turned to canonical order and resampled along their own axes: round(size * spacing / new)
@@ -163,13 +164,18 @@ def prepare(volume: Volume, spec: InputSpec) -> ModelInput:
     centres, first at their own spacing if averages are asked for. Then follow centred padding (the smaller half first)
     with -1000 and centred cropping. ``geometry`` follows from the affines alone. Peak memory is the result plus some
     tens of MB, for oblique volumes plus eight bytes for every voxel of the volume.
+
+    Raises
+    ------
+    Cancelled
+        If ``cancelled()``, which is asked several times a second (not within an oblique resampling), returned True.
     """
     if volume.geometry.is_axis_aligned or spec.average:
         hu, geometry = _canonical(volume) if volume.geometry.is_axis_aligned else _straightened(volume)
         grid = _grid_along_own_axes(geometry, spec.spacing_mm)
         target, start = _centred(grid, spec.shape)
         axes = [_axis_sampling(geometry, grid, start, spec, k) for k in range(3)]
-        out = resample_axes(hu, (axes[0], axes[1], axes[2]), spec.shape, AIR_HU, STORED_HU)
+        out = resample_axes(hu, (axes[0], axes[1], axes[2]), spec.shape, AIR_HU, STORED_HU, cancelled)
         return ModelInput(out, target, spec)
     target, _ = _centred(patient_grid(volume.geometry, spec.spacing_mm), spec.shape)
     return ModelInput(resample_oblique(volume.hu, volume.geometry, target, AIR_HU, STORED_HU), target, spec)

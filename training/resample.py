@@ -9,6 +9,7 @@ with a few tens of MB, where the general filter keeps eight bytes for every inpu
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from scipy.linalg import solve_banded
 
 from training.geometry import FloatArray, Geometry
+from training.issues import Cancelled
 
 Int16Array = npt.NDArray[np.int16]
 
@@ -111,10 +113,17 @@ def resample_axes(
     shape: tuple[int, int, int],
     fill: int,
     clip: tuple[int, int],
+    cancelled: Callable[[], bool] | None = None,
 ) -> Int16Array:
     """Return ``hu`` sampled at the grid ``axes`` span, in an array of ``shape`` that holds ``fill`` elsewhere.
 
     Values are rounded half to even and clipped to ``clip``. Where every axis is a selection the values are copied.
+    ``cancelled()`` is asked before every block of rows (some tens of MB).
+
+    Raises
+    ------
+    Cancelled
+        If ``cancelled()`` returned True.
     """
     out = np.full(shape, fill, dtype=np.int16)
     slices, rows, columns = (axis.inside() for axis in axes)
@@ -127,6 +136,8 @@ def resample_axes(
     along = [axis.matrix().astype(np.float32) for axis in (slices, rows, columns)]
     block = max(1, BLOCK_BYTES // (4 * hu.shape[2] * max(hu.shape[0], shape[0])))
     for start in range(0, len(rows.positions), block):
+        if cancelled is not None and cancelled():
+            raise Cancelled
         values = _block(hu, along[0], along[1][start : start + block], along[2])
         where = slice(rows.first + start, rows.first + start + len(values))
         out[slices.output, where, columns.output] = _to_int16(values, clip).transpose(1, 0, 2)

@@ -13,6 +13,7 @@ import pytest
 
 from training.geometry import CANONICAL_DIRECTION, Geometry
 from training.io import read_ct
+from training.issues import Cancelled
 from training.preprocess import InputSpec, ModelInput, patient_grid, prepare
 from training.resample import resample_oblique
 from training.volume import Volume
@@ -175,6 +176,21 @@ def test_a_single_slice_is_spread_over_its_own_voxel_only() -> None:
     made = prepare(canonical(np.full((1, 40, 40), 40, np.int16), (2.4, 0.8, 0.8)), SMALL)
     filled = np.flatnonzero((made.hu == 40).all(axis=(1, 2)))
     assert filled.tolist() == [13, 14]  # 2.4 mm are 3 voxels; the third centre is behind the slice's edge (1.6 > 1.2)
+
+
+def test_resampling_is_cancelled_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.resample.BLOCK_BYTES", 40_000)
+    volume = canonical(noise((21, 45, 50)), (2.5, 0.7, 0.75))
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) == 3
+
+    with pytest.raises(Cancelled):
+        prepare(volume, SMALL, cancelled)
+    assert len(asked) == 3
+    np.testing.assert_array_equal(prepare(volume, SMALL, lambda: False).hu, prepare(volume, SMALL).hu)
 
 
 def markers() -> dict[str, np.ndarray]:

@@ -58,7 +58,7 @@ def explain(
     progress
         Called as ``progress(done, total, stage)``.
     cancelled
-        Asked between stages and between chunks of the trunk.
+        Asked between stages, between blocks of the resampling and between chunks of the trunk.
     maps
         Which maps; ``own`` unless results of the authors' MaxPool are to be met.
 
@@ -72,7 +72,7 @@ def explain(
     guarantee_of(model, maps)
     work = _Work(progress or _silent, cancelled or _never)
     with work.stage("preprocess"):
-        model_input = prepare(volume, model.input_spec)
+        model_input = prepare(volume, model.input_spec, work.cancelled)
     with work.stage("trunk", model.input_spec.n_groups):
         output = run(model, model_input, device, precision, progress=work.trunk_progress, cancelled=work.cancelled)
     with work.stage("maps"):
