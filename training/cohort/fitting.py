@@ -9,7 +9,7 @@ from typing import Any
 
 from training.cohort.dataset import read_cohort
 from training.fit import TrainConfig, Trained, load_config, override, train
-from training.fit.loop import STATE_FILE
+from training.fit.saving import STATE_FILE
 from training.fit.network import input_spec
 from training.fit.presets import preset
 from training.issues import InputError, error

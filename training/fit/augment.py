@@ -1,4 +1,10 @@
-"""Variation of training CTs: flips and quarter turns (paper), shifts, and changes of the HU."""
+"""Variation of training CTs: the authors' flips and quarter turns, shifts, and changes of the HU.
+
+One object, :class:`Variation`, is drawn for a case and applied to its scan and to whatever else lies on the scan's
+grid: organs at the cells of the maps, places of findings. So the left lung of a label is where that lung has gone. The
+authors flip one axis of the three with probability one half (the slice axis too, before slices are grouped), then,
+independently, turn all axial slices by 90, 180 or 270 degrees with probability one half.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from training.fit.config import AugmentSettings
+from training.fit.settings import AugmentSettings
 from training.volume import AIR_HU
 
 HuArray = npt.NDArray[np.int16]
@@ -31,12 +37,25 @@ class Variation:
     hu_shift: float
     hu_noise: float
 
-    def moved(self, array: npt.NDArray[T], fill: int, step: tuple[int, int, int] = (1, 1, 1)) -> npt.NDArray[T]:
-        """Return ``array`` [..., slice, row, column], of cells of ``step`` voxels, flipped, turned and moved."""
+    def moved(self, array: npt.NDArray[T], fill: int, step: Sequence[float] = (1, 1, 1)) -> npt.NDArray[T]:
+        """Return ``array`` [..., slice, row, column], of cells of ``step`` voxels, flipped, turned and moved.
+
+        Raises
+        ------
+        ValueError
+            An odd number of quarter turns of slices that are not square.
+        """
+        if self.turns % 2 and array.shape[-2] != array.shape[-1]:
+            raise ValueError(f"slices of {array.shape[-2]} x {array.shape[-1]} cannot be turned by 90 degrees")
         result = array if self.flip is None else np.flip(array, axis=self.flip - 3)
         result = np.rot90(result, self.turns, axes=(-2, -1))
         by = [round(d / s) for d, s in zip(self.shift_px, step, strict=True)]
         return shifted(result, by, fill) if any(by) else np.ascontiguousarray(result)
+
+
+def case_stream(seed: int, epoch: int, case: int) -> np.random.Generator:
+    """Return the random stream of a case in an epoch: the same in any process and after any resumption."""
+    return np.random.default_rng([seed, 3, epoch, case])
 
 
 def draw_variation(settings: AugmentSettings, rng: np.random.Generator) -> Variation:
@@ -53,7 +72,10 @@ def draw_variation(settings: AugmentSettings, rng: np.random.Generator) -> Varia
 def augmented(hu: HuArray, variation: Variation, rng: np.random.Generator) -> HuArray:
     """Return ``hu`` (slice, row, column) with ``variation``, same shape; ``rng`` draws the noise. Air moves in.
 
-    Quarter turns need square slices.
+    Raises
+    ------
+    ValueError
+        As for :meth:`Variation.moved`.
     """
     moved = variation.moved(hu, AIR_HU)
     if not variation.hu_shift and not variation.hu_noise:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from training.fit.regions import OrganCells, RegionRequest, Sides
 from training.issues import InputError, error
 
 HuArray = npt.NDArray[np.int16]
@@ -28,7 +29,7 @@ class Cases(Protocol):
 
     @property
     def targets(self) -> npt.NDArray[np.float32]:
-        """Ground truth, shape (N, M), 0 or 1."""
+        """Ground truth, shape (N, M): 1 present, 0 absent, NaN unknown."""
 
     def hu(self, case: int) -> HuArray:
         """Return the CT of a case on the model's grid: shape (slice, row, column), HU, -1000 outside the CT."""
@@ -38,6 +39,12 @@ class Cases(Protocol):
 
         uint8, shape (M, blocks along slice, row, column): 1 where an abnormality is in a block of the grid.
         """
+
+    def organ_cells(self, case: int, request: RegionRequest) -> OrganCells | None:
+        """Return the organs of a case at the cells that ``request`` names, or None if they cannot be known."""
+
+    def sides(self, case: int) -> Sides:
+        """Return, for present labels of the lungs, the sides that are known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +56,7 @@ class ArrayCases:
     volumes
         int16, shape (N, slice, row, column), HU.
     targets
-        float32, shape (N, M), 0 or 1.
+        float32, shape (N, M): 1 present, 0 absent, NaN unknown.
     labels, case_ids
         M and N names.
     blocks
@@ -58,7 +65,7 @@ class ArrayCases:
     Raises
     ------
     InputError
-        If the counts differ, there is no case, or a target is neither 0 nor 1 (naming the case).
+        If the counts differ, there is no case, or a target is neither 0, 1 nor NaN (naming the case).
     """
 
     volumes: HuArray
@@ -72,7 +79,7 @@ class ArrayCases:
         if n == 0 or self.volumes.ndim != 4 or len(self.volumes) != n or self.targets.shape != (n, len(self.labels)):
             facts = f"{n} names, CTs {self.volumes.shape}, targets {self.targets.shape}, {len(self.labels)} labels"
             raise InputError(error("bad-cases", f"the cases do not fit together: {facts}.", "Build them again."))
-        wrong = ~np.isin(self.targets, (0.0, 1.0)).all(axis=1)
+        wrong = ~(np.isin(self.targets, (0.0, 1.0)) | np.isnan(self.targets)).all(axis=1)
         if wrong.any():
             case = self.case_ids[int(np.argmax(wrong))]
             raise InputError(error("bad-target", f"case {case} has a target that is neither 0 nor 1.", "Mend its row."))
@@ -84,6 +91,13 @@ class ArrayCases:
     def places(self, case: int) -> PlaceArray | None:
         """Return where the abnormalities of a case are, if that is known."""
         return None if self.blocks is None else np.asarray(self.blocks[case])
+
+    def organ_cells(self, case: int, request: RegionRequest) -> None:
+        """Return None: arrays of CTs bring no organs."""
+
+    def sides(self, case: int) -> Sides:  # noqa: ARG002 - as the protocol has it
+        """Return nothing: arrays of CTs bring no sides."""
+        return {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +129,14 @@ class Subset:
     def places(self, case: int) -> PlaceArray | None:
         """Return where the abnormalities of a case are, if that is known."""
         return self.whole.places(self.rows[case])
+
+    def organ_cells(self, case: int, request: RegionRequest) -> OrganCells | None:
+        """Return the organs of a case, if they can be known."""
+        return self.whole.organ_cells(self.rows[case], request)
+
+    def sides(self, case: int) -> Sides:
+        """Return the sides that are known."""
+        return self.whole.sides(self.rows[case])
 
 
 def split(cases: Cases, validation_share: float, seed: int) -> tuple[Cases, Cases | None]:

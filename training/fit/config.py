@@ -1,8 +1,8 @@
 """What a training run is made of: typed settings, read from TOML, each documented and each overridable.
 
-A configuration is a tree of frozen dataclasses. :func:`load_config` reads a TOML file over a preset, :func:`override`
-sets single values by dotted name, :func:`to_toml` writes every setting with its documentation. All three refuse unknown
-names and wrong types with one message per fault.
+The settings themselves are in :mod:`training.fit.settings`. A configuration is a tree of frozen dataclasses.
+:func:`load_config` reads a TOML file over a preset, :func:`override` sets single values by dotted name, :func:`to_toml`
+writes every setting with its documentation. All three refuse unknown names and wrong types with one message per fault.
 """
 
 from __future__ import annotations
@@ -17,103 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from training.fit.settings import (
+    AugmentSettings,
+    InputSettings,
+    LossSettings,
+    ModelSettings,
+    OptimizerSettings,
+    RunSettings,
+)
 from training.issues import InputError, Issue, error
 
 T = TypeVar("T")
-
-
-def _doc(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
-    """Return a field with its default, its documentation and its range (both ends included)."""
-    return field(default=default, metadata={"doc": text, "low": low, "high": high})
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """Which network is trained."""
-
-    architecture: Literal["axialnet", "axialnet-same", "axialnet-local"] = _doc(
-        "axialnet", "axialnet (paper), axialnet-same (padded custom convolutions) or axialnet-local (cut trunk, 1x1)"
-    )
-    width: int = _doc(64, "channels of the trunk's first stage; 64 is ResNet-18", 1, 256)
-    cut_stage: int = _doc(4, "last stage of the trunk that is kept; below 4 for axialnet-local only", 1, 4)
-    custom_channels: tuple[int, ...] = _doc(
-        (64, 32, 16, 16), "outputs of the custom convolutions; last: features of Z", 1
-    )
-    trunk_weights: str = _doc("", "file of ResNet-18 weights the trunk starts from; empty for random")
-
-
-@dataclass(frozen=True)
-class InputSettings:
-    """What the network sees of a CT; becomes the checkpoint's ``InputSpec``."""
-
-    spacing_mm: tuple[float, float, float] = _doc((0.8, 0.8, 0.8), "voxel size along slice, row and column, mm", 0.1)
-    shape: tuple[int, int, int] = _doc((405, 420, 420), "voxels along slice, row and column", 1)
-    clip_hu: tuple[float, float] = _doc((-1000.0, 800.0), "HU outside this range are clipped")
-    offset: float = _doc(-0.449, "added once the clipped HU are scaled to 0..1")
-    group: int = _doc(3, "adjacent slices in a slice group", 1, 99)
-    average: bool = _doc(False, "average the CT over voxels larger than its own instead of sampling their centres")
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """How the weights move."""
-
-    name: Literal["sgd", "adamw"] = _doc("sgd", "sgd (paper) or adamw")
-    learning_rate: float = _doc(1e-3, "step size; the peak of the schedule", 0.0)
-    head_factor: float = _doc(1.0, "the last layer's step size as a multiple of learning_rate", 0.0)
-    conditioned_head: bool = _doc(False, "train the last layer in centred coordinates; it is saved as the plain layer")
-    momentum: float = _doc(0.99, "momentum of sgd; first beta of adamw", 0.0, 0.9999)
-    weight_decay: float = _doc(1e-7, "pull of the weights to zero (decoupled for adamw)", 0.0)
-    schedule: Literal["constant", "one-cycle"] = _doc(
-        "constant", "constant (paper), or one-cycle: linear warm-up, then cosine to zero"
-    )
-    warmup: float = _doc(0.1, "share of all steps that warm up (one-cycle)", 0.0, 1.0)
-    norm_momentum: float = _doc(
-        0.1, "share of the newest batch in the running statistics of batch normalisation", 1e-4, 1.0
-    )
-    norm_frozen_after: float = _doc(
-        1.0, "share of the epochs after which batch normalisation uses its running statistics in training too", 0.0, 1.0
-    )
-    clip_norm: float = _doc(0.0, "longest allowed gradient; 0 for no limit", 0.0)
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """What is minimised: the classification loss (equation 2), and more on request."""
-
-    positive_weight_limit: float = _doc(
-        1.0, "positives weigh negatives/positives of their label, at most this; 1 is the paper's unweighted loss", 1.0
-    )
-    places: float = _doc(
-        0.0, "weight of the loss that teaches features where abnormalities are; 0 for none (paper)", 0.0
-    )
-    places_until: float = _doc(1.0, "share of the epochs after which that loss is left out", 0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class AugmentSettings:
-    """How training CTs are varied; each case and epoch has its own draw from the seed."""
-
-    flip_probability: float = _doc(0.0, "chance to flip one axis, drawn among the three (paper: 0.5)", 0.0, 1.0)
-    rotate_probability: float = _doc(0.0, "chance to turn all slices by 90, 180 or 270 degrees (paper: 0.5)", 0.0, 1.0)
-    shift_px: tuple[int, int, int] = _doc((0, 0, 0), "largest shift along slice, row and column, voxels", 0)
-    shift_step_px: tuple[int, int, int] = _doc((1, 1, 1), "shifts are multiples of this, voxels", 1)
-    hu_shift: float = _doc(0.0, "largest shift of all HU", 0.0)
-    hu_noise: float = _doc(0.0, "largest standard deviation of added white noise, HU", 0.0)
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How long and on what."""
-
-    epochs: int = _doc(100, "passes over the training cases at most", 1)
-    patience: int = _doc(15, "stop after this many epochs without a better validation loss; 0 for never", 0)
-    batch_size: int = _doc(1, "CTs in a step", 1)
-    validation_share: float = _doc(0.1, "share of the cases kept for validation when none are given apart", 0.0, 0.9)
-    seed: int = _doc(0, "everything random follows from it", 0)
-    device: Literal["auto", "cpu", "cuda", "mps"] = _doc("auto", "where to compute")
-    precision: Literal["fp32", "bf16"] = _doc("fp32", "arithmetic of the network; weights stay fp32")
-    threads: int = _doc(0, "CPU threads; 0 for all cores", 0)
 
 
 @dataclass(frozen=True)
@@ -128,8 +42,8 @@ class TrainConfig:
     run: RunSettings = field(default_factory=RunSettings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return dataclasses.asdict(self)
+        """Return plain JSON types, under the names that TOML and the command line use."""
+        return {item.name: _plain_settings(getattr(self, item.name)) for item in dataclasses.fields(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], file: str | None = None) -> TrainConfig:
@@ -143,6 +57,15 @@ class TrainConfig:
         return merge(cls(), data, file)
 
 
+def setting_name(item: dataclasses.Field[Any]) -> str:
+    """Return what a setting is called outside Python, where ``lambda`` is no reserved word."""
+    return item.name.removesuffix("_")
+
+
+def _plain_settings(settings: Any) -> dict[str, Any]:
+    return {setting_name(item): getattr(settings, item.name) for item in dataclasses.fields(settings)}
+
+
 def merge(base: T, data: Mapping[str, Any], file: str | None = None) -> T:
     """Return ``base`` with the settings of ``data`` in place of its own; raises ``InputError`` naming every fault."""
     faults: list[Issue] = []
@@ -154,16 +77,18 @@ def merge(base: T, data: Mapping[str, Any], file: str | None = None) -> T:
 
 def _merge(base: T, data: Mapping[str, Any], where: str, faults: list[Issue], file: str | None) -> T:
     hints = get_type_hints(type(base))
-    known = {f.name: f for f in dataclasses.fields(base)}  # type: ignore[arg-type]
+    known = {setting_name(f): f for f in dataclasses.fields(base)}  # type: ignore[arg-type]
     changes: dict[str, Any] = {}
     for name, value in data.items():
         path = f"{where}{name}"
         if name not in known:
             faults.append(error("unknown-setting", f"there is no setting {path}.", f"Known: {', '.join(known)}.", file))
-        elif dataclasses.is_dataclass(current := getattr(base, name)) and isinstance(value, Mapping):
-            changes[name] = _merge(current, value, f"{path}.", faults, file)
+            continue
+        own = known[name].name
+        if dataclasses.is_dataclass(current := getattr(base, own)) and isinstance(value, Mapping):
+            changes[own] = _merge(current, value, f"{path}.", faults, file)
         else:
-            changes[name] = _converted(value, hints[name], known[name], path, faults, file)
+            changes[own] = _converted(value, hints[own], known[name], path, faults, file)
     return base if faults else dataclasses.replace(base, **changes)  # type: ignore[type-var]
 
 
@@ -185,7 +110,7 @@ def _convert(value: Any, hint: Any) -> Any:
             raise ValueError(f"must be one of {', '.join(map(str, arguments))}")
         return value
     if origin is tuple:
-        if isinstance(value, (list, tuple)) and value and arguments[-1] is Ellipsis:
+        if isinstance(value, (list, tuple)) and arguments[-1] is Ellipsis:
             return tuple(_convert(v, arguments[0]) for v in value)
         if not isinstance(value, (list, tuple)) or len(value) != len(arguments):
             raise ValueError(f"must be a list of {len(arguments)} values")
@@ -261,7 +186,8 @@ def to_toml(config: TrainConfig) -> str:
         summary = (type(settings).__doc__ or "").splitlines()[0]
         lines += [f"# {summary}", f"[{section.name}]"]
         for item in dataclasses.fields(settings):
-            lines += [f"# {item.metadata['doc']}", f"{item.name} = {_toml_text(getattr(settings, item.name))}"]
+            value = _toml_text(getattr(settings, item.name))
+            lines += [f"# {item.metadata['doc']}", f"{setting_name(item)} = {value}"]
         lines.append("")
     return "\n".join(lines)
 

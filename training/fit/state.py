@@ -20,35 +20,56 @@ from torch import Tensor, nn
 from training.io.atomic import atomic_path, readable_by_others
 from training.issues import InputError, error
 
-FORMAT = "hirescam-training-state-1"
+FORMAT = "hirescam-training-state-2"
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What an epoch came to. ``validation_loss`` is None where there are no validation cases."""
+    """What an epoch came to.
+
+    ``validation_loss`` is None where there are no validation cases, ``training_mask_loss`` (before its weight) without
+    a mask loss. ``data_wait_share`` is the share of the training time in which the main process waited for CTs.
+    """
 
     epoch: int
     training_loss: float
+    training_mask_loss: float | None
     validation_loss: float | None
     learning_rate: float
     seconds: float
     cpu_seconds: float
+    cases_per_second: float
+    data_wait_share: float
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Sums over the steps that an unfinished epoch has made: losses over cases, and seconds of the main process."""
+
+    steps: int = 0
+    loss: float = 0.0
+    mask_loss: float = 0.0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    data_wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Place:
-    """How far a run has come: finished epochs, steps, the best epoch so far, and the records."""
+    """How far a run has come: finished epochs, steps, the best epoch so far, the records, and the epoch under way."""
 
     epochs_done: int = 0
     steps_done: int = 0
     best_epoch: int | None = None
     best_loss: float | None = None
     history: tuple[EpochRecord, ...] = field(default=())
+    partial: Partial = field(default=Partial())
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Place:
         """Return the place of plain JSON types."""
-        return cls(**{**data, "history": tuple(EpochRecord(**record) for record in data["history"])})
+        history = tuple(EpochRecord(**record) for record in data["history"])
+        return cls(**{**data, "history": history, "partial": Partial(**data["partial"])})
 
 
 def save_state(

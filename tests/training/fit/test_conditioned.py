@@ -56,7 +56,7 @@ def test_the_finished_network_has_one_plain_layer_and_the_same_scores() -> None:
     groups = torch.randn((10, 3, 32, 32), generator=torch.Generator().manual_seed(2))
     batch.train()(groups, 2)
     _filled(batch.conditioned)
-    expected, _ = batch.eval()(groups, 2)
+    expected = batch.eval()(groups, 2).scores
     finished = batch.finished()
     found = torch.stack([finished(groups[:5]), finished(groups[5:])])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

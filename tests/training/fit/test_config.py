@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from training.fit.config import TrainConfig, load_config, merge, override, to_toml
+from training.fit.config import TrainConfig, load_config, merge, override, setting_name, to_toml
 from training.issues import InputError
 
 
@@ -29,7 +29,7 @@ def test_toml_lists_every_setting_with_its_documentation_and_reads_back(tmp_path
     assert load_config(path) == config
     for section in dataclasses.fields(config):
         for item in dataclasses.fields(getattr(config, section.name)):
-            assert f"# {item.metadata['doc']}\n{item.name} = " in text
+            assert f"# {item.metadata['doc']}\n{setting_name(item)} = " in text
     assert tomllib.loads(text)["run"]["epochs"] == 3
 
 

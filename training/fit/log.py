@@ -1,0 +1,147 @@
+"""What a run tells while it goes: a CSV row a step and an epoch, TensorBoard's files, and the time that is left."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from training.fit.state import EpochRecord, Place
+from training.io.atomic import atomic_path
+
+STEPS_FILE, EPOCHS_FILE, TENSORBOARD_FOLDER = "steps.csv", "epochs.csv", "tensorboard"
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step of the weights.
+
+    ``loss`` and ``mask_loss`` (before its weight; None without) are means over the step's ``cases``, of all processes;
+    ``data_wait_seconds`` of ``seconds`` went by waiting for CTs, in the main process.
+    """
+
+    epoch: int
+    step: int
+    cases: int
+    loss: float
+    mask_loss: float | None
+    learning_rate: float
+    seconds: float
+    data_wait_seconds: float
+
+
+class RunLog:
+    """Writes ``steps.csv``, ``epochs.csv`` and TensorBoard's files into a run's folder; nothing without one.
+
+    Parameters
+    ----------
+    folder
+        Of the run; None in processes that write nothing.
+    place
+        Where the run goes on; what an earlier one logged beyond it is dropped.
+    tensorboard
+        Whether TensorBoard's files are written.
+    """
+
+    def __init__(self, folder: Path | None, place: Place, tensorboard: bool) -> None:
+        self._folder = folder
+        self._stream: io.TextIOWrapper | None = None
+        self._board: Any = None
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        rewrite_steps(folder / STEPS_FILE, place.steps_done)
+        self._stream = (folder / STEPS_FILE).open("a", newline="", encoding="utf-8", buffering=1)
+        if tensorboard:
+            from tensorboardX import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / TENSORBOARD_FOLDER), purge_step=place.steps_done or None)
+
+    def step(self, record: StepRecord) -> None:
+        """Add a step."""
+        if self._stream is not None:
+            csv.writer(self._stream, lineterminator="\n").writerow(asdict(record).values())
+        self._scalars("step", asdict(record), record.step)
+
+    def epoch(self, place: Place) -> None:
+        """Write all epochs, of which the last is new."""
+        if self._folder is None:
+            return
+        with atomic_path(self._folder / EPOCHS_FILE) as partial:
+            partial.write_text(table(EpochRecord, map(asdict, place.history)), encoding="utf-8")
+        self._scalars("epoch", asdict(place.history[-1]), place.steps_done)
+
+    def close(self) -> None:
+        """Finish the files."""
+        if self._stream is not None:
+            self._stream.close()
+        if self._board is not None:
+            self._board.close()
+
+    def _scalars(self, group: str, values: dict[str, Any], step: int) -> None:
+        if self._board is not None:
+            for name, value in values.items():
+                if name not in ("step", "epoch", "cases") and value is not None:
+                    self._board.add_scalar(f"{group}/{name}", value, step)
+
+
+def table(kind: type[Any], rows: Iterable[dict[str, Any]]) -> str:
+    """Return rows of a record's fields as CSV."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, [item.name for item in fields(kind)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def rewrite_steps(path: Path, steps_done: int) -> None:
+    """Make ``path`` hold the header and the whole rows of steps before ``steps_done``; others are made again."""
+    kept: list[dict[str, Any]] = []
+    if path.is_file() and steps_done:
+        with path.open(newline="", encoding="utf-8") as stream:
+            kept = [row for row in csv.DictReader(stream) if _is_before(row, steps_done)]
+    with atomic_path(path) as partial:
+        partial.write_text(table(StepRecord, kept), encoding="utf-8")
+
+
+def _is_before(row: dict[str, Any], steps_done: int) -> bool:
+    whole = None not in row and None not in row.values()
+    return whole and str(row["step"]).isdecimal() and int(row["step"]) < steps_done
+
+
+class Clock:
+    """Tells how long the rest will take, from what was done since this process started."""
+
+    def __init__(self, now: Callable[[], float], steps_done: int) -> None:
+        self._now, self._first, self._started = now, steps_done, now()
+
+    def left_seconds(self, steps_done: int, steps: int) -> float | None:
+        """Return the seconds until ``steps`` are done, validation included; None before the first step."""
+        done = steps_done - self._first
+        return None if done <= 0 else (self._now() - self._started) / done * (steps - steps_done)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that fits."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def epoch_words(place: Place, epochs: int, left: float | None) -> str:
+    """Return one line about the last epoch."""
+    record = place.history[-1]
+    parts = [f"epoch {record.epoch + 1} of {epochs}: loss {record.training_loss:.4g}"]
+    if record.validation_loss is not None:
+        best = " (best)" if place.best_epoch == record.epoch else ""
+        parts.append(f"validation {record.validation_loss:.4g}{best}")
+    parts.append(f"{record.cases_per_second:.3g} CT/s")
+    parts.append(f"waited for data {100 * record.data_wait_share:.0f} %")
+    if left is not None and place.epochs_done < epochs:
+        parts.append(f"at most {duration(left)} left")
+    return ", ".join(parts)
