@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from training import __version__
+from training.commands.batch import batch
 from training.commands.check import check
 from training.commands.partition import partition
 from training.commands.reports import label_reports
@@ -168,7 +169,7 @@ def create_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
-    for command in (explain, check, label_reports, partition, phantom, train, models):
+    for command in (explain, batch, check, label_reports, partition, phantom, train, models):
         app.command()(command)
     return app
 

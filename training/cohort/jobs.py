@@ -21,6 +21,32 @@ AHEAD_PER_WORKER = 3
 """How many cases are handed out per worker before results come back; bounds the memory of the scheduler."""
 
 
+WORKER_BYTES = 4_000_000_000
+"""Memory that a process which explains full-size CTs on the CPU may need."""
+
+
+def default_workers(device: str = "auto") -> int:
+    """Return how many processes this machine is good for: one a GPU, else one a core as far as memory goes."""
+    import torch
+    from distributed.system import MEMORY_LIMIT
+
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        return torch.cuda.device_count()
+    fit = int(MEMORY_LIMIT // WORKER_BYTES)
+    return max(1, min(os.cpu_count() or 1, fit))
+
+
+def worker_number() -> int:
+    """Return the number of the local worker that runs this, from 0; 0 elsewhere."""
+    from distributed import get_worker
+
+    try:
+        name = get_worker().name
+    except ValueError:  # not in a worker
+        return 0
+    return int(name) if str(name).isdecimal() else 0
+
+
 @dataclass(frozen=True)
 class Done(Generic[Item, Result]):
     """One finished case: its result, or the reason why there is none."""
@@ -106,12 +132,32 @@ def run_jobs(
     hand_out(AHEAD_PER_WORKER * workers)
     for future in queue:
         item = under_way.pop(future.key)
-        result, failure = future.result()
+        result, failure = _answer(future)
         future.release()
         yield Done(item, result, failure)
         if cancelled is not None and cancelled():
             raise Cancelled("stopped by the user")
         hand_out(1)
+
+
+def _answer(future: Any) -> Any:
+    """Return (result, failure); a case whose worker was killed again and again (memory) is a failure."""
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker:
+        return None, "the process that worked on it was killed, perhaps for its use of memory"
+
+
+def run_here(
+    function: Callable[[Item], Result], items: Iterable[Item], cancelled: Callable[[], bool] | None = None
+) -> Iterator[Done[Item, Result]]:
+    """Yield each case as :func:`run_jobs` does, one after another in this process."""
+    for item in items:
+        yield Done(item, *_guarded(function, item))
+        if cancelled is not None and cancelled():
+            raise Cancelled("stopped by the user")
 
 
 def _guarded(function: Callable[[Item], Result], item: Item) -> tuple[Result | None, str | None]:

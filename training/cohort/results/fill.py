@@ -11,7 +11,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,20 +236,26 @@ class Filling:
         kept = set(self._pending())
         return [row for row in np.flatnonzero(self._state != DONE).tolist() if row not in kept]
 
-    def gather(self, failed: Iterable[int] = (), full_only: bool = False) -> int:
-        """Move pending results into the arrays and mark ``failed`` rows; return how many cases are done now.
+    def fail(self, row: int) -> None:
+        """Mark a row as failed; it is among those that wait, for the next run."""
+        self._state[row] = FAILED
+        _array(self._group, "state")[row] = FAILED
+
+    def gather(self, full_only: bool = False) -> int:
+        """Move pending results into the arrays; return how many cases are done now.
 
         Parameters
         ----------
         full_only
             Leave blocks of which cases are still to come, so that every file is written once.
         """
-        pending, bad = set(self._pending()), set(failed)
-        for number, rows in enumerate(self.layout.blocks()):
-            new, lost = pending.intersection(rows), bad.intersection(rows)
-            decided = all(row in new or row in lost or self._state[row] != NOT_DONE for row in rows)
-            if (new or lost) and (decided or not full_only):
-                self._gather_block(number, rows, sorted(new), sorted(lost))
+        pending = sorted(self._pending())
+        for number in sorted({row // self.layout.block for row in pending}):
+            rows = self.layout.rows(number)
+            new = [row for row in pending if row in rows]
+            decided = all(row in new or self._state[row] != NOT_DONE for row in rows)
+            if decided or not full_only:
+                self._gather_block(number, rows, new)
         return int((self._state == DONE).sum())
 
     def _pending(self) -> Iterator[int]:
@@ -257,18 +263,19 @@ class Filling:
             if file.stem.isdigit():
                 yield int(file.stem)
 
-    def _gather_block(self, number: int, rows: range, new: Sequence[int], lost: Sequence[int]) -> None:
+    def _gather_block(self, number: int, rows: range, new: list[int]) -> None:
         results = {row: _load(pending_file(self.path, row)) for row in new}
         span = slice(rows.start, rows.stop)
         for name, spec in self.layout.arrays().items():
-            if new and name in results[new[0]]:
+            if name in results[new[0]]:
                 array = _array(self._group, name)
                 values = np.array(array[span]) if self._is_touched(rows) else _blank(len(rows), spec)
                 for row in new:
                     values[row - rows.start] = results[row][name]
                 array[span] = values
         self._write_details(number, rows, {row: results[row][_DETAILS].tobytes() for row in new})
-        self._mark(span, new, lost)
+        self._state[new] = DONE
+        _array(self._group, "state")[span] = self._state[span]
         for row in new:
             pending_file(self.path, row).unlink()
 
@@ -282,11 +289,6 @@ class Filling:
             lines[row - rows.start] = text
         with atomic_path(file) as partial:
             partial.write_bytes(b"\n".join(lines) + b"\n")
-
-    def _mark(self, span: slice, new: Sequence[int], lost: Sequence[int]) -> None:
-        self._state[list(new)] = DONE
-        self._state[[row for row in lost if self._state[row] != DONE]] = FAILED
-        _array(self._group, "state")[span] = self._state[span]
 
 
 def _blank(n: int, spec: names.ArraySpec) -> npt.NDArray[Any]:

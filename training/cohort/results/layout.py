@@ -29,7 +29,7 @@ case_bias      float32 N, M                 score for Z = 0, likewise
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -155,10 +155,9 @@ class Layout:
             found["gradient_maps"] = ArraySpec("float32", (m, h, d1, d2), "case")
         return found
 
-    def blocks(self) -> Iterator[range]:
-        """Yield the rows of every block."""
-        for start in range(0, self.n_cases, self.block):
-            yield range(start, min(start + self.block, self.n_cases))
+    def rows(self, block: int) -> range:
+        """Return the rows of a block."""
+        return range(block * self.block, min((block + 1) * self.block, self.n_cases))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

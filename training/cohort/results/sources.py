@@ -53,12 +53,21 @@ class Origin:
         if self.data is None or not self.data.exists():
             return None
         found = find_source(self.data, self.kind, memo)
-        return GenericTable(self.data, keep_names=True) if self.keep_names and found.name == "table" else found
+        if isinstance(found, GenericTable):
+            return GenericTable(self.data, keep_names=self.keep_names, needs_labels=False)
+        return found
 
     @cached_property
     def _records(self) -> Mapping[str, Record]:
         source = self.source()
         return {} if source is None else {record.case_id: record for record in source.listing().records}
+
+    @cached_property
+    def _reports(self) -> Mapping[str, str]:
+        from training.cohort.sources.texts import reports_of
+
+        source = self.source()
+        return {} if source is None else reports_of(source)
 
     def find(self, case: str) -> CaseSource:
         """Return where the CT of ``case`` is; raises ``InputError`` if the cohort cannot be read any more."""
@@ -69,10 +78,7 @@ class Origin:
 
     def report(self, case: str) -> str | None:
         """Return the report of ``case``, None if there is none."""
-        from training.cohort.sources.texts import report_of
-
-        source, record = self.source(), self._records.get(case)
-        return None if source is None or record is None else report_of(source, record)
+        return self._reports.get(case)
 
     def write(self, store: Path, beside: Path) -> None:
         """Write ``data.json`` into ``store``, which will stand at ``beside``; paths are relative where they can be."""

@@ -134,12 +134,8 @@ class CohortStore:
 
     @cached_property
     def failures(self) -> Mapping[str, str]:
-        """Why cases failed, by name: the content of ``failures.csv``."""
-        file = self.path / names.FAILURES_FILE
-        if not file.is_file():
-            return {}
-        with file.open(newline="", encoding="utf-8") as stream:
-            return {row["case"]: row["reason"] for row in csv.DictReader(stream)}
+        """Why cases failed, by name."""
+        return read_failures(self.path)
 
     def position(self, case: str) -> int:
         """Return the position of ``case``.
@@ -362,6 +358,15 @@ class CohortStore:
     @cached_property
     def _arrays(self) -> dict[str, zarr.Array[Any]]:
         return {}
+
+
+def read_failures(store: Path) -> dict[str, str]:
+    """Return why cases failed, by name: the content of ``failures.csv``, empty if there is none."""
+    file = store / names.FAILURES_FILE
+    if not file.is_file():
+        return {}
+    with file.open(newline="", encoding="utf-8") as stream:
+        return {row["case"]: row["reason"] for row in csv.DictReader(stream)}
 
 
 def details_file(store: Path, block: int) -> Path:

@@ -159,6 +159,12 @@ class CtRate:
         return label_texts([_text(row) for row in rows], "default", self.memo, self.workers, progress)
 
 
+def report_texts(base: Path) -> dict[str, str]:
+    """Return findings and impression of every volume that has a report, by its name."""
+    texts = {_key(row[ID_COLUMN]): _text(row) for row in _rows(find_tables(base)["reports"])[0]}
+    return {name: text for name, text in texts.items() if text.strip()}
+
+
 _KEPT = (*METADATA_COLUMNS, "ImageOrientationPatient")
 
 

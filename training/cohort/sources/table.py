@@ -1,9 +1,9 @@
 """A cohort as one table: ``case, path, split`` and a column for every label; CTs in any format that can be read.
 
 Optional columns: ``sides`` (where lung findings lie: ``lung nodule: right; lung opacity: right left``), ``organs``
-(file of an organ map) and ``series`` (number of the series in a DICOM folder). Paths are relative to the table's
-folder. An empty label cell means unknown. Names in a table may be patients' names, so cases are shown as salted hashes
-unless ``keep_names`` is set.
+(file of an organ map), ``series`` (number of the series in a DICOM folder) and ``report`` (its text). Paths are relative
+to the table's folder. An empty label cell means unknown. Names in a table may be patients' names, so cases are shown as
+salted hashes unless ``keep_names`` is set.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LABELS_FILE = "labels.csv"
 """The table's name inside a cohort's folder."""
 
 NEEDED = ("case", "path", "split")
-OPTIONAL = ("sides", "organs", "series")
+OPTIONAL = ("sides", "organs", "series", "report")
 VOLUME_SUFFIXES = (".npz", ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
@@ -40,11 +40,14 @@ class GenericTable:
         Show the cases by the names of the table.
     extra_labels
         Columns that are labels though they are none of the 80.
+    needs_labels
+        Refuse a table without any label; False where cases are only to be explained.
     """
 
     table: Path
     keep_names: bool = False
     extra_labels: tuple[str, ...] = ()
+    needs_labels: bool = True
 
     @property
     def name(self) -> str:
@@ -81,11 +84,19 @@ class GenericTable:
         series = record.details.get("series")
         return read_ct(record.path, None if series is None else int(series))
 
+    def reports(self) -> dict[str, str]:
+        """Return the report of every case that has one, by the name under which the case is shown."""
+        rows = (row for row in read_table(self.file)[1] if row.get("report"))
+        return {self._shown_name(row["case"]): row["report"] for row in rows}
+
+    def _shown_name(self, case: str) -> str:
+        return case_id_for(case, case if self.keep_names else None)
+
     def _labels(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return the label columns as they are written."""
         lacking = [name for name in NEEDED if name not in columns]
         labels = tuple(c for c in columns if c not in (*NEEDED, *OPTIONAL) and (is_known(c) or c in self.extra_labels))
-        if lacking or not labels:
+        if lacking or (self.needs_labels and not labels):
             fact = f"has no column {first(lacking)}" if lacking else "has no column that is a label"
             raise InputError(error("missing-columns", fact, _COLUMNS, self.file.name))
         return labels
@@ -106,8 +117,7 @@ class GenericTable:
         names = tuple(_plain(name) for name in labels)
         sides = dict(parse_sides(row.get("sides", ""), names, place, faults))
         details = {"series": row["series"]} if _is_count(row.get("series", ""), place, faults) else {}
-        case_id = case_id_for(row["case"], row["case"] if self.keep_names else None)
-        yield Record(case_id, path, row["split"], targets, sides, organs, details)
+        yield Record(self._shown_name(row["case"]), path, row["split"], targets, sides, organs, details)
 
     def _optional_file(self, row: Row, place: str, faults: Faults) -> Path | None:
         if not row.get("organs"):

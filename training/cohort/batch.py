@@ -1,0 +1,339 @@
+"""Explain a whole cohort into one store: plan it, hand out the cases, gather the results; ``hirescam batch``.
+
+A run that was stopped, by whatever, goes on where it was when it is started again. A case that fails is a row in
+``failures.csv`` and is tried again by the next run.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from training.cohort.explaining import Job, Organs, Report, Work, explain_job
+from training.cohort.jobs import Done, run_here, run_jobs
+from training.cohort.results import find_store
+from training.cohort.results.fill import Filling, Plan, check_same, create_store, filling
+from training.cohort.results.layout import FAILURES_FILE, Layout, ZDtype
+from training.cohort.results.sources import Origin
+from training.cohort.results.store import LEFT, RIGHT, read_failures
+from training.cohort.sources import Record, checked
+from training.explain.explainer import MapVariant, model_info
+from training.io.atomic import atomic_path
+from training.issues import InputError, Issue, error, warning
+from training.labels import find_label, is_known
+from training.models import Model, load_model
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """What to make of a cohort.
+
+    Parameters
+    ----------
+    model
+        As :func:`training.models.load_model` takes it.
+    kind
+        Layout of the cohort; None to find out.
+    splits
+        Which cases; all if empty.
+    device, precision
+        As for :func:`training.explain.explain`.
+    z_dtype
+        How Z is kept.
+    maps
+        Which maps, see :data:`training.explain.explainer.MapVariant`.
+    organs
+        How organs are found where the cohort has no masks of its own; ``none`` keeps no organs.
+    heuristic
+        The mask that stands in for a segmentation that failed: ``paper`` or ``authors``.
+    keep_names
+        Call the cases as the table calls them, which may be patients' names.
+    """
+
+    model: str
+    kind: str | None = None
+    splits: tuple[str, ...] = ()
+    device: str = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    z_dtype: ZDtype = "float32"
+    maps: MapVariant = "own"
+    organs: Organs = "morphology"
+    heuristic: Literal["paper", "authors"] = "paper"
+    keep_names: bool = False
+
+    def kept(self) -> dict[str, Any]:
+        """Return what changes the results, as plain JSON types."""
+        names = ("splits", "precision", "maps", "organs", "heuristic")
+        return {name: value for name, value in asdict(self).items() if name in names}
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A cohort that is ready to be explained: the plan of its store, and what a worker needs."""
+
+    plan: Plan
+    records: tuple[Record, ...]
+    work: Work
+    issues: tuple[Issue, ...] = ()
+
+    def jobs(self, rows: Sequence[int]) -> Iterator[Job]:
+        """Yield the jobs of ``rows``."""
+        return (Job(row, self.records[row]) for row in rows)
+
+
+@dataclass
+class Outcome:
+    """What a run came to: cases in all, done before, done now, and why the others failed, by name."""
+
+    cases: int
+    done_before: int = 0
+    done: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {"cases": self.cases, "done_before": self.done_before, "done": self.done, "failed": len(self.failures)}
+
+
+def prepare_batch(data: Path, store: Path, settings: BatchSettings, memo: Path | None = None) -> Batch:
+    """Read the cohort's tables and the model, and plan the store; nothing is written.
+
+    Parameters
+    ----------
+    data
+        Folder or table of the cohort.
+    store
+        Where the store is to be.
+    memo
+        Folder in which labels that are worked out from reports are kept.
+
+    Raises
+    ------
+    InputError
+        The cohort or the model cannot be used, or no case is of the chosen splits.
+    """
+    origin = Origin(data.resolve(), settings.kind, settings.keep_names)
+    source = origin.source(memo)
+    if source is None:
+        raise InputError(error("no-cohort", "there is no such folder or table", "Check the path.", data.name))
+    model, listing = load_model(settings.model), checked(source)
+    records = tuple(r for r in listing.records if not settings.splits or r.split in settings.splits)
+    if not records:
+        fact = f"no case is of split {', '.join(settings.splits)}"
+        raise InputError(error("no-cases", fact, "Choose other splits.", data.name))
+    plan = _plan(model, listing.labels, records, settings, origin)
+    work = Work(
+        store.resolve(),
+        source,
+        _portable(settings.model),
+        model.sha256,
+        plan.layout,
+        settings.device,
+        settings.precision,
+        settings.maps,
+        settings.organs,
+        settings.heuristic,
+    )
+    return Batch(plan, records, work, (*listing.issues, *_unlabelled(model, listing.labels)))
+
+
+def _portable(model: str) -> str:
+    """Return the model as workers in other folders can load it."""
+    path = Path(model)
+    return str(path.resolve()) if path.suffix and path.exists() else model
+
+
+def _plan(
+    model: Model, names: tuple[str, ...], records: Sequence[Record], settings: BatchSettings, origin: Origin
+) -> Plan:
+    linear = model.guarantee.is_linear or settings.maps == "average"
+    info = model_info(model, settings.maps)
+    layout = Layout(
+        n_cases=len(records),
+        n_labels=len(model.labels),
+        cells=model.cells,
+        n_features=model.z_shape[1],
+        z_dtype=settings.z_dtype,
+        closed_form=linear,
+        has_maps=info.has_maps,
+        has_organs=settings.organs != "none",
+    )
+    head = None
+    if linear:
+        head = model.fully_connected() if settings.maps == "average" else model.closed_form()
+    return Plan(
+        cases=[record.case_id for record in records],
+        splits=[record.split for record in records],
+        labels=model.labels,
+        truth=_truth(model.labels, names, records),
+        sides=_sides(model.labels, records),
+        model=info,
+        input_spec=model.input_spec,
+        layout=layout,
+        head=head,
+        made_with=settings.kept(),
+        origin=origin,
+    )
+
+
+def _truth(labels: Sequence[str], names: Sequence[str], records: Sequence[Record]) -> npt.NDArray[np.int8]:
+    truth = np.full((len(records), len(labels)), -1, dtype=np.int8)
+    columns = [(m, _plain(names).index(name)) for m, name in enumerate(_plain(labels)) if name in _plain(names)]
+    for n, record in enumerate(records):
+        for m, column in columns:
+            value = record.targets[column]
+            truth[n, m] = -1 if np.isnan(value) else int(value)
+    return truth
+
+
+def _sides(labels: Sequence[str], records: Sequence[Record]) -> npt.NDArray[np.uint8]:
+    column = {name: m for m, name in enumerate(_plain(labels))}
+    sides = np.zeros((len(records), len(labels)), dtype=np.uint8)
+    for n, record in enumerate(records):
+        for name, own in record.sides.items():
+            if name in column:
+                sides[n, column[name]] = (RIGHT if "right" in own else 0) | (LEFT if "left" in own else 0)
+    return sides
+
+
+def _plain(names: Sequence[str]) -> list[str]:
+    """Return the paper's spelling of the labels that are among the 80."""
+    return [find_label(name).name if is_known(name) else name for name in names]
+
+
+def _unlabelled(model: Model, names: Sequence[str]) -> Iterator[Issue]:
+    without = set(_plain(model.labels)) - set(_plain(names))
+    if without:
+        fact = f"the cohort says nothing about {len(without)} of the model's {len(model.labels)} labels"
+        yield warning("no-truth", fact, "Their predictions are kept, and cannot be evaluated.")
+
+
+def open_for_filling(store: Path, plan: Plan) -> None:
+    """Make the store of ``plan``, or see that the one that is there is the same.
+
+    Raises
+    ------
+    InputError
+        Something else is there; the disk is too small or not writable.
+    """
+    if find_store(store) is not None:
+        check_same(store, plan)
+        return
+    if store.exists():
+        fact = "exists and is no cohort store; it is left as it is"
+        raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", store.name))
+    create_store(store, plan)
+
+
+def free_bytes(store: Path) -> int:
+    """Return the free space of the disk on which ``store`` is, or will be, bytes."""
+    return shutil.disk_usage(next(place for place in (store, *store.absolute().parents) if place.exists())).free
+
+
+def run_batch(
+    batch: Batch,
+    client: Any | None = None,
+    progress: Progress | None = None,
+    failed: Callable[[str, str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Outcome:
+    """Explain the cases that have no result yet; return what it came to.
+
+    Parameters
+    ----------
+    client
+        From :func:`training.cohort.jobs.cluster`; None works in this process.
+    progress
+        Called with (done, total, "cases").
+    failed
+        Called with the name of a case and why it failed, at once.
+    cancelled
+        Asked after every case.
+
+    Raises
+    ------
+    InputError
+        Another process fills the store, or the disk is full.
+    Cancelled
+        If ``cancelled`` said so; what was done stays.
+    """
+    store = batch.work.store
+    with filling(store) as place, _gathered(place):
+        place.gather()
+        rows = place.waiting()
+        found = Outcome(len(batch.records), done_before=len(batch.records) - len(rows))
+        failures = Failures(store)
+        for done in _results(batch, rows, client, cancelled):
+            case, reason = done.item.record.case_id, _reason(done)
+            failures.note(case, reason)
+            if reason is None:
+                found.done += 1
+            else:
+                found.failures[case] = reason
+                place.fail(done.item.row)
+                (failed or _silent)(case, reason)
+            place.gather(full_only=True)
+            if progress is not None:
+                progress(found.done_before + found.done + len(found.failures), found.cases, "cases")
+    return found
+
+
+def _reason(done: Done[Job, Report]) -> str | None:
+    """Return why a case failed; raises ``InputError`` if every other would fail for the same reason."""
+    report = done.result or Report(done.failure or "the worker gave no answer")
+    if report.is_stopping and report.failure is not None:
+        raise InputError(error("batch-stopped", report.failure, "Run it again then; what is done stays."))
+    return report.failure
+
+
+def _silent(_case: str, _reason: str) -> None:
+    pass
+
+
+def _results(
+    batch: Batch, rows: Sequence[int], client: Any | None, cancelled: Callable[[], bool] | None
+) -> Iterator[Done[Job, Report]]:
+    work = partial(explain_job, batch.work)
+    if client is None:
+        return run_here(work, batch.jobs(rows), cancelled)
+    return run_jobs(work, batch.jobs(rows), client, cancelled)
+
+
+@contextmanager
+def _gathered(place: Filling) -> Iterator[None]:
+    """Gather what is done however the work ends."""
+    try:
+        yield
+    finally:
+        place.gather()
+
+
+class Failures:
+    """``failures.csv``: case and reason, kept up to date, whole at every moment."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._rows = dict(read_failures(store))
+
+    def note(self, case: str, reason: str | None) -> None:
+        """Note that ``case`` failed, or (None) that it did not."""
+        if reason is None and case not in self._rows:
+            return
+        if reason is None:
+            del self._rows[case]
+        else:
+            self._rows[case] = reason
+        path = self._store / FAILURES_FILE
+        with atomic_path(path) as partial_path, partial_path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([("case", "reason"), *self._rows.items()])
