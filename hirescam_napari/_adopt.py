@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Image, Layer
 
 from hirescam_napari._case import Case
+from hirescam_napari._checks import checked
 from hirescam_napari._layers import TRUTH_KEY, VOLUME_KEY, picture_of, to_lps
 from training.geometry import Geometry
 from training.issues import InputError, error
@@ -36,7 +37,7 @@ def case_of_layer(layer: Image) -> Case:
         If the layer is not a CT in HU, or lies obliquely.
     """
     volume = layer.metadata.get(VOLUME_KEY)
-    volume = volume if isinstance(volume, Volume) else volume_of_layer(layer)
+    volume = volume if isinstance(volume, Volume) else checked(volume_of_layer(layer))
     return Case(volume, picture_of(volume), truth=dict(layer.metadata.get(TRUTH_KEY, {})))
 
 

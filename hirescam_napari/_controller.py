@@ -5,21 +5,27 @@ Nothing here runs a network or touches a file, and nothing needs a window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from napari.components import ViewerModel
 
 from hirescam_napari._canvas import Canvas
 from hirescam_napari._case import Case
 from hirescam_napari._resolve import DisplayPlan, Readout, readout, resolve, slice_text
 from hirescam_napari._state import WINDOWS, ViewState
+from training.explain.placement import Placement
 from training.explain.result import Explanation
+from training.partition.cells import OrganCells
+from training.partition.organs import Organs
+from training.partition.reports.labels import ReportLabels
 
-Work = Literal["load", "run"]
+Work = Literal["load", "run", "organs"]
 
 
 class Ticket(NamedTuple):
@@ -37,6 +43,9 @@ class Panels(Protocol):
 
     def show_label(self, case: Case, label: str) -> None:
         """Show that ``label`` is selected."""
+
+    def show_organs(self, case: Case) -> None:
+        """Show that organs were found, or their cells, or another report: legend, budget, sentences."""
 
     def show_state(self, state: ViewState) -> None:
         """Show the display choices."""
@@ -71,7 +80,7 @@ class Controller:
         self.case = Case()
         self.canvas = Canvas(viewer)
         self.plan: DisplayPlan = resolve(self.state, self.case)
-        self._tickets: dict[Work, int] = {"load": 0, "run": 0}
+        self._tickets: dict[Work, int] = {"load": 0, "run": 0, "organs": 0}
         self._batch = 0
         self._hovered: Readout = Readout()
         self.state.events.connect(self.refresh)
@@ -81,8 +90,9 @@ class Controller:
         self.panels.show_state(self.state)
 
     def begin(self, work: Work) -> Ticket:
-        """Start a load or a run; what was asked for before becomes stale. A load makes runs stale too."""
-        for kind in ("load", "run") if work == "load" else ("run",):
+        """Start work; what was asked for before becomes stale. A load makes all other work stale too."""
+        kinds: tuple[Work, ...] = ("load", "run", "organs") if work == "load" else (work,)
+        for kind in kinds:
             self._tickets[kind] += 1
         return Ticket(work, self._tickets[work])
 
@@ -112,12 +122,39 @@ class Controller:
         if ticket is not None and not self.is_current(ticket):
             return False
         with self._one_refresh():
-            self.case = replace(self.case, explanation=explanation)
+            self.case = replace(self.case, explanation=explanation, cells={})
             self.panels.show_case(self.case)
             if self.state.label not in explanation.labels:
                 self.state.label = explanation.labels[int(explanation.probabilities.argmax())]
         self._on_slice()
         return True
+
+    def show_organs(
+        self,
+        organs: Organs,
+        drawn: npt.NDArray[np.uint8],
+        cells: Mapping[Placement, OrganCells],
+        explanation: Explanation | None,
+        ticket: Ticket | None = None,
+    ) -> bool:
+        """Show organs (``drawn`` on the picture's grid) and what follows from their ``cells`` on the maps.
+
+        Cells of an explanation that is not shown any more are left out. Returns False if the result came too late and
+        was dropped.
+        """
+        if ticket is not None and not self.is_current(ticket):
+            return False
+        fitting = cells if explanation is self.case.explanation else {}
+        with self._one_refresh():
+            self.case = replace(self.case, organs=organs, drawn_organs=drawn, cells=fitting)
+        self.panels.show_organs(self.case)
+        return True
+
+    def attach_report(self, report: ReportLabels | None) -> None:
+        """Show the sentences of ``report`` with the case, and the lung sides it names; None takes it away again."""
+        with self._one_refresh():
+            self.case = replace(self.case, report=report)
+        self.panels.show_organs(self.case)
 
     def close_case(self) -> None:
         """Show nothing; results that are still under way are dropped."""
@@ -169,6 +206,8 @@ class Controller:
             "toggle_placement": state.toggle_placement,
             "toggle_smooth": lambda: self.change(smooth=not state.smooth),
             "toggle_field": lambda: self.change(show_field=not state.show_field),
+            "toggle_organs": lambda: self.change(show_organs=not state.show_organs),
+            "toggle_region": lambda: self.change(show_region=not state.show_region),
             "go_to_top_slice": self.go_to_top_slice,
             "previous_slice": lambda: self.step_slice(-1),
             "next_slice": lambda: self.step_slice(1),

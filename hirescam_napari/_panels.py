@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtWidgets import QLabel, QWidget
 
 from hirescam_napari._case import Case
+from hirescam_napari._details import DetailPanels
 from hirescam_napari._keys import KEYS
 from hirescam_napari._resolve import ratio_to_mean
 from hirescam_napari._state import SCALINGS, WINDOWS, ViewState
@@ -36,6 +37,7 @@ class DockPanels:
         self.plot = SliceScorePlot(parent)
         self.badge = GuaranteeBadge(parent)
         self.display = DisplayPanel(parent)
+        self.details = DetailPanels(parent)
         self.readout = QLabel(parent)
         self.readout.setAccessibleName("Under the cursor")
         self.display.set_scalings(list(SCALINGS.items()))
@@ -51,6 +53,7 @@ class DockPanels:
         if case.explanation is None:
             self.header.clear(NO_RESULT)
             self.badge.clear()
+        self.details.show(case)
 
     def show_label(self, case: Case, label: str) -> None:
         """Show title, plot and guarantee of ``label``."""
@@ -63,12 +66,18 @@ class DockPanels:
         scores = case.explanation.slice_scores[index]
         self.plot.set_scores(scores, float(scores.mean()), display_name(label), slice_numbers(case))
         self.badge.set_guarantee(**guarantee_words(case.explanation, label))  # type: ignore[arg-type]
+        self.details.show(case, label)
+
+    def show_organs(self, case: Case) -> None:
+        """Show that organs were found, or their cells, or another report."""
+        self.details.show(case)
 
     def show_state(self, state: ViewState) -> None:
         """Show the display choices."""
         choice = choice_of(state, self.display.choice)
         if choice != self.display.choice:
             self.display.set_choice(choice)
+        self.details.show_state(state)
 
     def show_group(self, group: float) -> None:
         """Move the plot's cursor."""

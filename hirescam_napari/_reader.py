@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
+from hirescam_napari._checks import checked
 from hirescam_napari._layers import LayerTuple, ct_layer
 from training.volume import Volume
 
@@ -40,7 +41,7 @@ def read(path: str | Sequence[str]) -> list[LayerTuple]:
     """
     from training.io import read_ct
 
-    return [ct_layer(_noted(read_ct(path if isinstance(path, str) else path[0])))]
+    return [ct_layer(_noted(checked(read_ct(path if isinstance(path, str) else path[0]))))]
 
 
 def _noted(volume: Volume) -> Volume:

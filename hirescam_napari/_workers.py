@@ -178,7 +178,7 @@ def load_case(
     if len(stores) > 1 or len(cts) > 1:
         fact = f"{len(cts)} CTs and {len(stores)} results were given"
         raise InputError(error("too-many-inputs", fact, "Open one CT, one result, or a CT with its own result."))
-    case = case_of(read_ct(cts[0], series, repair, progress, cancelled)) if cts else Case()
+    case = case_of(checked(read_ct(cts[0], series, repair, progress, cancelled))) if cts else Case()
     return with_explanation(case, read_case(stores[0])) if stores else case
 
 
