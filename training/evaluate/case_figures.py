@@ -169,6 +169,11 @@ class CaseFigure:
         what = "slice group" if self.picture is None else "slice"
         self._where.set_text(f"{what} {number + 1} of {self.n_slices}")
 
+    @property
+    def map_axes(self) -> list[Axes]:
+        """Where the maps are drawn, in mm of the display frame, for what else is to be drawn over them."""
+        return [image.axes for image in self._maps.values()]
+
     def pixels(self) -> npt.NDArray[np.uint8]:
         """Return what is shown, uint8 [height, width, 3]."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg

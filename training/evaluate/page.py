@@ -50,25 +50,31 @@ COMPARISON_WORDS = (
 
 def page(evaluation: Evaluation) -> str:
     """Return the page; every text in it is escaped."""
-    sections = [_head(evaluation)]
+    sections = [head(evaluation.title, evaluation.notes)]
     sections += [_model(name, found) for name, found in evaluation.classification.items()]
     sections.append(_organ(evaluation.organ_iou) if evaluation.organ_iou else "")
     sections.append(_lesions(evaluation.lesions) if evaluation.lesions else "")
     sections.append(_comparisons(evaluation.comparisons) if evaluation.comparisons else "")
+    return document(evaluation.title, sections)
+
+
+def document(title: str, sections: Iterable[str]) -> str:
+    """Return one HTML document of sections, which are HTML already; empty ones are left out."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(evaluation.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in sections if part)
         + "\n</body>\n</html>\n"
     )
 
 
-def _head(evaluation: Evaluation) -> str:
-    notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
-    listed = f"<ul>{notes}</ul>" if notes else ""
-    return f'<h1>{escape(evaluation.title)}</h1>\n<p class="use"><strong>{INTENDED_USE}</strong></p>\n{listed}'
+def head(title: str, notes: Iterable[str]) -> str:
+    """Return the beginning of a page: title, what it is not for, and notes as a list."""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    listed = f"<ul>{items}</ul>" if items else ""
+    return f'<h1>{escape(title)}</h1>\n<p class="use"><strong>{INTENDED_USE}</strong></p>\n{listed}'
 
 
 def _model(name: str, found: Classification) -> str:
