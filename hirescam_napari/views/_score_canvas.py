@@ -6,7 +6,8 @@ about 2 ms on each visual (software OpenGL), which is felt when the plot follows
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ FOR_COLOR = "#e8743b"
 
 AGAINST_COLOR = "#4a90d9"
 """Bars of slice groups that speak against it."""
+
+WITH_COLOR, WITHOUT_COLOR = "#ffb27f", "#8ec5ff"
+"""Bands of the cases of a cohort that have the abnormality, and of those that have not: the paper's orange and blue."""
 
 _DASHES = 24
 
@@ -44,9 +48,19 @@ void main() { gl_FragColor = v_color; }
 _VERTEX_TYPE = np.dtype([("a_position", np.float32, 2), ("a_color", np.float32, 4)])
 
 
-def value_range(scores: FloatArray, mean: float | None) -> tuple[float, float]:
-    """Return the limits of the score axis: zero, every score and the mean, with 8 % of room at each end."""
-    known = [0.0, *scores[np.isfinite(scores)].tolist(), *([] if mean is None else [mean])]
+class Band(NamedTuple):
+    """Mean slice score of some cases and the ends of its band, float64 [H] each; NaN where there is none."""
+
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    color: str
+
+
+def value_range(scores: FloatArray, mean: float | None, bands: Sequence[Band] = ()) -> tuple[float, float]:
+    """Return the limits of the score axis: zero, every score, the mean and the bands, with 8 % of room at each end."""
+    values = np.concatenate([scores, *(curve for band in bands for curve in band[:3])])
+    known = [0.0, *values[np.isfinite(values)].tolist(), *([] if mean is None else [mean])]
     low, high = min(known), max(known)
     room = 0.08 * (high - low) or 1.0
     return (low - room if low < 0 else low, high + room if high > 0 or low == 0 else high)
@@ -105,6 +119,7 @@ class ScoreCanvas:
         self._scores: FloatArray = np.zeros(1)
         self._low, self._high, self._at = 0.0, 1.0, 0.5
         self._mean_at: float | None = None
+        self._bands: Sequence[Band] = ()
         self._background, self._ink = QColor("black"), QColor("white")
         self._program = gloo.Program(_VERTEX, _FRAGMENT)
         self._vertices = gloo.VertexBuffer()
@@ -122,11 +137,11 @@ class ScoreCanvas:
         self._background, self._ink = QColor(background), QColor(ink)
         self.place()
 
-    def set_scores(self, scores: FloatArray, mean: float | None) -> tuple[float, float]:
-        """Draw ``scores`` [H], the zero line and a dashed line at ``mean``; return the limits of the score axis."""
+    def set_scores(self, scores: FloatArray, mean: float | None, bands: Sequence[Band] = ()) -> tuple[float, float]:
+        """Draw ``scores`` [H], zero, a dashed line at ``mean`` and ``bands``; return the limits of the score axis."""
         self._scores = np.nan_to_num(np.asarray(scores, dtype=np.float64))
-        self._low, self._high = value_range(scores, mean)
-        self._mean_at = mean
+        self._low, self._high = value_range(scores, mean, bands)
+        self._mean_at, self._bands = mean, bands
         self.place()
         return self._low, self._high
 
@@ -178,7 +193,9 @@ class ScoreCanvas:
 
     def _triangles(self) -> npt.NDArray[np.void]:
         """Return the vertices of all triangles, in painting order, [3 x number of triangles]."""
-        parts = [self._band(), self._bars(), self._zero(), self._mean(), self._cursor()]
+        spans = [self._span(band) for band in self._bands]
+        means = [self._curve(band) for band in self._bands]
+        parts = [self._band(), *spans, self._bars(), self._zero(), *means, self._mean(), self._cursor()]
         data = np.empty(sum(len(vertices) for vertices, _ in parts), dtype=_VERTEX_TYPE)
         data["a_position"] = np.concatenate([vertices for vertices, _ in parts])
         data["a_color"] = np.concatenate([np.broadcast_to(colors, (len(v), 4)) for v, colors in parts])
@@ -196,6 +213,25 @@ class ScoreCanvas:
         left = self._at * cell - wide / 2
         return corners(0.0, height, left, left + wide), np.array(_rgba(self._ink, 0.14))
 
+    def _span(self, band: Band) -> tuple[FloatArray, FloatArray]:
+        """Return the band of some cases: one rectangle a slice group, at least 2 px high."""
+        known = np.flatnonzero(np.isfinite(band.low + band.high))
+        top, bottom = self._y(band.high[known]), self._y(band.low[known])
+        thin = np.maximum(2.0 - (bottom - top), 0.0) / 2
+        return self._cells(known, top - thin, bottom + thin), np.array(_rgba(QColor(band.color), 0.35))
+
+    def _curve(self, band: Band) -> tuple[FloatArray, FloatArray]:
+        """Return the mean of some cases: a short line a slice group, in front of the bars."""
+        known = np.flatnonzero(np.isfinite(band.mean))
+        middle = self._y(band.mean[known])
+        return self._cells(known, middle - 1, middle + 1), np.array(_rgba(QColor(band.color), 0.95))
+
+    def _cells(self, groups: npt.NDArray[np.intp], top: FloatArray, bottom: FloatArray) -> FloatArray:
+        """Return rectangles as wide as a slice group."""
+        cell = self._size()[0] / self._n
+        left = np.asarray(groups * cell, dtype=np.float64)
+        return corners(top, bottom, left, left + cell)
+
     def _cursor(self) -> tuple[FloatArray, FloatArray]:
         width, height = self._size()
         left = self._at * width / self._n - 1
@@ -205,7 +241,9 @@ class ScoreCanvas:
         cell = self._size()[0] / self._n
         left = (np.arange(self._n, dtype=np.float64) + 0.08) * cell
         top, bottom = self._y(np.maximum(self._scores, 0)), self._y(np.minimum(self._scores, 0))
-        colors = np.where(self._scores[:, None] >= 0, _rgba(QColor(FOR_COLOR)), _rgba(QColor(AGAINST_COLOR)))
+        alpha = 0.75 if self._bands else 1.0  # so that the bands behind are seen
+        speaks_for, against = _rgba(QColor(FOR_COLOR), alpha), _rgba(QColor(AGAINST_COLOR), alpha)
+        colors = np.where(self._scores[:, None] >= 0, speaks_for, against)
         return corners(top, bottom, left, left + 0.84 * cell), np.repeat(colors, 6, axis=0)
 
     def _zero(self) -> tuple[FloatArray, FloatArray]:

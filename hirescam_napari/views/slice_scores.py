@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,12 @@ from qtpy.QtGui import QKeyEvent, QPalette
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from hirescam_napari.views._axes import Readout, SliceAxis, ValueAxis, slice_ticks, value_ticks
-from hirescam_napari.views._score_canvas import ScoreCanvas
+from hirescam_napari.views._score_canvas import WITH_COLOR, WITHOUT_COLOR, Band, ScoreCanvas
 from hirescam_napari.views._theme import text_color
 from hirescam_napari.views._words import signed
+
+if TYPE_CHECKING:
+    from training.evaluate.bands import Bands
 
 _KEY_STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
 
@@ -44,6 +48,7 @@ class SliceScorePlot(QWidget):
         self.top_button = _top_button(self)
         self.value_axis, self.slice_axis = ValueAxis(self), SliceAxis(self)
         self._mean: float | None = None
+        self._bands: Bands | None = None
         self._reading_due = QTimer(self)
         self._plot = QGridLayout()
         self.canvas = self._new_canvas()
@@ -86,12 +91,35 @@ class SliceScorePlot(QWidget):
             raise ValueError("slice scores must be a vector with one slice number per score")
         self._scores, self._numbers, self._mean = values, numbers, mean
         self.title.set_text(title)
-        low, high = self.canvas.set_scores(values, mean)
-        self.value_axis.set_ticks(value_ticks(low, high))
+        self._draw_scores()
         self.slice_axis.set_name("slice group" if slice_numbers is None else "CT slice")
         self.slice_axis.set_ticks(slice_ticks(numbers))
         self.top_button.setEnabled(True)
         self._move(self._current)
+
+    def set_bands(self, bands: Bands | None) -> None:
+        """Show mean and band of the cases of a cohort with and without the abnormality behind the scores; None: none.
+
+        They stay until they are set again, and are shown only while they have one value for each slice group.
+        """
+        self._bands = bands
+        self.legend.set_text(_LEGEND if bands is None else f"{_LEGEND} {_words(bands)}")
+        if self._scores.size:
+            self._draw_scores()
+
+    def _draw_scores(self) -> None:
+        low, high = self.canvas.set_scores(self._scores, self._mean, self._drawn_bands())
+        self.value_axis.set_ticks(value_ticks(low, high))
+
+    def _drawn_bands(self) -> tuple[Band, ...]:
+        """Return the bands to draw, those of cases without the abnormality behind."""
+        found = self._bands
+        if found is None or found.positives_mean.size != self._scores.size:
+            return ()
+        return (
+            Band(found.negatives_mean, found.negatives_low, found.negatives_high, WITHOUT_COLOR),
+            Band(found.positives_mean, found.positives_low, found.positives_high, WITH_COLOR),
+        )
 
     def set_current(self, group: float) -> None:
         """Move the cursor to ``group`` (fractional groups allowed) without emitting a signal."""
@@ -155,7 +183,7 @@ class SliceScorePlot(QWidget):
         old.close()
         self._colour()
         if self._scores.size:
-            self.canvas.set_scores(self._scores, self._mean)
+            self._draw_scores()
         self.canvas.move_cursor(self._current)
 
     def _prepare(self) -> None:
@@ -208,6 +236,15 @@ class SliceScorePlot(QWidget):
     def _colour(self) -> None:
         background = self.palette().color(QPalette.ColorRole.Window)
         self.canvas.set_colors(background, text_color(self))
+
+
+def _words(bands: Bands) -> str:
+    """Return what the bands are, for the legend."""
+    what = "95 % interval of the mean" if bands.kind == "mean" else "95 % of the cases"
+    return (
+        f"Behind: mean and {what} of {bands.n_positive} cases with it (light orange), {bands.n_negative} without "
+        "(light blue)."
+    )
 
 
 def _top_button(parent: QWidget) -> QPushButton:

@@ -10,8 +10,9 @@ from qtpy.QtGui import QColor, QMouseEvent, QWheelEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from hirescam_napari.views._axes import slice_ticks, value_ticks
-from hirescam_napari.views._score_canvas import AGAINST_COLOR, FOR_COLOR, value_range
+from hirescam_napari.views._score_canvas import AGAINST_COLOR, FOR_COLOR, WITH_COLOR, WITHOUT_COLOR, value_range
 from hirescam_napari.views.slice_scores import SliceScorePlot
+from training.evaluate.bands import Bands
 
 SCORES = np.array([-1.0, -0.5, 0.5, 2.0, 1.0, -0.25, 0.0, 0.25, 0.5, -2.0])
 
@@ -58,6 +59,33 @@ def test_bars_stand_where_the_scores_are(plot: SliceScorePlot) -> None:
     assert not near(color_at(plot, 4, 1.5), FOR_COLOR)
     assert near(color_at(plot, 9, -1.5), AGAINST_COLOR)
     assert not near(color_at(plot, 0, -1.5), AGAINST_COLOR)
+
+
+def test_bands_of_a_cohort_stand_behind_the_scores(plot: SliceScorePlot) -> None:
+    plot.set_current(0)
+    level = np.full(SCORES.size, 3.0)
+    nothing = np.full(SCORES.size, np.nan)
+    plot.set_bands(Bands("x", "mean", level, level - 0.5, level + 0.5, -level, nothing, nothing, 12, 30))
+    assert plot.canvas._high > 3.5
+    assert plot.canvas._low < -3.0
+    plain = QColor(*(int(v) for v in plot.canvas.render()[2, -2, :3]))
+    assert near(at_score(plot, 6, 3.0), WITH_COLOR)
+    assert near(at_score(plot, 6, -3.0), WITHOUT_COLOR)
+    assert not near(at_score(plot, 6, 3.3), WITH_COLOR)
+    assert not near(at_score(plot, 6, 3.3), plain.name())
+    assert near(at_score(plot, 6, -3.3), plain.name())
+    assert "12 cases with it" in plot.legend.text()
+    plot.set_scores(SCORES[:5], None, "another CT")
+    assert plot.canvas._high < 3.0
+    plot.set_bands(None)
+    assert "cases" not in plot.legend.text()
+
+
+def at_score(plot: SliceScorePlot, group: int, score: float) -> QColor:
+    picture = plot.canvas.render()
+    x = round((group + 0.5) * picture.shape[1] / SCORES.size)
+    y = plot.canvas._y(score) / plot.canvas._size()[1] * picture.shape[0]
+    return QColor(*(int(v) for v in picture[int(y), x, :3]))
 
 
 def test_click_asks_for_the_group_under_the_mouse(qtbot: QtBot, plot: SliceScorePlot) -> None:
