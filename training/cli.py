@@ -17,8 +17,10 @@ import typer
 from training import __version__
 from training.commands.batch import batch
 from training.commands.check import check
+from training.commands.export import export
 from training.commands.partition import partition
 from training.commands.reports import label_reports
+from training.commands.train import train
 from training.console import AsJson, emit, print_table, progress_bars, reported, run, say, say_issues
 
 if TYPE_CHECKING:
@@ -115,39 +117,6 @@ def phantom(
             typer.echo(f"{n} phantom(s) of size {size.value} in {out} ({document['seconds']:.1f} s)")
 
 
-def train(
-    output: Annotated[Path, typer.Option(help="Folder of the run.")],
-    data: Annotated[Path | None, typer.Option(help="Cohort: a folder with labels.csv. Preset demo needs none.")] = None,
-    preset: Annotated[str, typer.Option(help="Settings to start from: paper, tiny or demo.")] = "paper",
-    config: Annotated[Path | None, typer.Option(help="TOML file with settings over the preset.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="section.name=value; repeatable.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the cases at most.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Everything random follows from it.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Train a network on a cohort; preset demo makes its own phantoms and judges the model on others."""
-    with reported(as_json):
-        from training.cohort.fitting import check_run_folder, settings, summary, train_on_folder
-
-        if data is None and preset != "demo":
-            raise typer.BadParameter("--data DIR is needed, with every preset but demo")
-        chosen = settings(preset, config, change or (), epochs, seed)
-        check_run_folder(output, resume)
-        with progress_bars() as progress:
-            if data is None:
-                from training.evaluate.demo import train_demo
-
-                made = train_demo(output, chosen.run.seed, chosen, resume=resume, progress=progress)
-                document: dict[str, Any] = {"model": made.name}
-            else:
-                document = summary(train_on_folder(data, output, chosen, resume, progress))
-        if as_json:
-            emit(document)
-        else:
-            typer.echo("\n".join(f"{key}: {value}" for key, value in document.items() if key != "epochs"))
-
-
 def models(
     labels: Annotated[bool, typer.Option("--labels", help="List the 80 abnormalities instead.")] = False,
     as_json: AsJson = False,
@@ -169,7 +138,7 @@ def create_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
-    for command in (explain, batch, check, label_reports, partition, phantom, train, models):
+    for command in (explain, export, batch, check, label_reports, partition, phantom, train, models):
         app.command()(command)
     return app
 

@@ -56,10 +56,19 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]
 def progress_bars() -> Iterator[Callable[[int, int, str], None]]:
     """Yield ``progress(done, total, stage)``, which draws one bar per stage on stderr."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    counted = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
+    timed = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*counted, *timed, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def progress(done: int, total: int, stage: str) -> None:

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from training.cohort.dataset import read_cohort
-from training.fit import TrainConfig, Trained, load_config, override, train
-from training.fit.saving import STATE_FILE
+from training.cohort.sources import CohortDataset, by_split, checked, find_source
+from training.fit import TrainConfig, Trained, load_config, override, to_toml, train
 from training.fit.network import input_spec
 from training.fit.presets import preset
-from training.issues import InputError, error
+from training.fit.processes import is_main
+from training.fit.saving import STATE_FILE
+from training.io.atomic import atomic_path
+from training.issues import InputError, Issue, error
+
+CONFIG_FILE = "config.toml"
+"""The settings of a run, in its folder."""
+CACHE_FOLDER = "prepared"
+MAX_LABELLERS = 8
+"""Most processes that label reports."""
 
 
 def settings(
-    name: str, file: Path | None, changes: Iterable[str], epochs: int | None = None, seed: int | None = None
+    name: str | None,
+    file: Path | None,
+    changes: Iterable[str],
+    epochs: int | None = None,
+    seed: int | None = None,
+    resumed: Path | None = None,
 ) -> TrainConfig:
     """Return the preset ``name``, changed by a TOML ``file``, by ``section.name=value`` and by what has an own option.
+
+    Without a preset and a file, the settings of the run in the folder ``resumed`` come first; else preset ``paper``.
 
     Raises
     ------
     InputError
         For an unknown preset and every unknown or unusable setting.
     """
-    config = preset(name)
+    config = preset(name or "paper")
     if file is not None:
         config = load_config(file, config)
+    elif name is None and resumed is not None and (resumed / CONFIG_FILE).is_file():
+        config = load_config(resumed / CONFIG_FILE)
     own = {"run.epochs": epochs, "run.seed": seed}
     return override(config, [*changes, *(f"{key}={value}" for key, value in own.items() if value is not None)])
 
@@ -45,27 +63,53 @@ def check_run_folder(output: Path, resume: bool) -> None:
         raise InputError(error("run-exists", "the folder holds an earlier training run", way_out, output.name))
 
 
+def open_cases(
+    data: Path, config: TrainConfig, cache: Path, kind: str | None = None
+) -> tuple[dict[str, CohortDataset], tuple[Issue, ...]]:
+    """Return the cases of the cohort ``data`` by split, and what its tables leave to be said.
+
+    Raises
+    ------
+    InputError
+        ``data`` is no cohort, its tables have errors, or no case is of the split ``train``.
+    """
+    source = find_source(data, kind, cache / "reports", min(MAX_LABELLERS, os.cpu_count() or 1))
+    listing = checked(source)
+    splits = by_split(source, listing, input_spec(config), cache)
+    if "train" not in splits:
+        way_out = "Look at the column of splits, or at the folders."
+        raise InputError((*listing.issues, error("no-cases", "no case is of the split 'train'", way_out, data.name)))
+    return splits, listing.issues
+
+
 def train_on_folder(
     data: Path,
     output: Path,
     config: TrainConfig,
     resume: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+    kind: str | None = None,
+    cache: Path | None = None,
 ) -> Trained:
     """Train on the split ``train`` of the cohort in ``data``, choosing the best epoch on its split ``valid``.
 
-    CTs are prepared once and kept in ``output/prepared``. Without a split ``valid``, a share of the training cases is
-    kept for that (``run.validation_share``).
+    CTs are prepared once and kept in ``cache`` (``output/prepared``), the settings in ``output/config.toml``. Without a
+    split ``valid``, a share of the training cases is kept for that (``run.validation_share``).
 
     Raises
     ------
     InputError
         For an unusable cohort; as for :func:`training.fit.train`.
     """
-    cases = read_cohort(data, input_spec(config), output / "prepared")
-    if "train" not in cases:
-        raise InputError(error("no-cases", "no case is of the split 'train'", "Look at labels.csv.", data.name))
-    return train(config, cases["train"], output, cases.get("valid"), resume, progress)
+    splits, issues = open_cases(data, config, cache or output / CACHE_FOLDER, kind)
+    if tell is not None:
+        for issue in issues:
+            tell(str(issue))
+    if is_main():
+        with atomic_path(output / CONFIG_FILE) as partial:
+            partial.write_text(to_toml(config), encoding="utf-8")
+    return train(config, splits["train"], output, splits.get("valid"), resume, progress, tell=tell)
 
 
 def summary(trained: Trained) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from training.cli import create_app
-from training.cohort.dataset import LABELS_FILE
+from training.cohort.sources.table import LABELS_FILE
 from training.fit import TrainConfig
 from training.geometry import Geometry
 from training.io.write import write_nifti

@@ -2,7 +2,15 @@
 
 from training.cohort.sources.base import Listing, Record, Source
 from training.cohort.sources.ct_rate import CtRate
-from training.cohort.sources.dataset import Case, CohortDataset, RegionInputs, checked, open_cohort, open_folder
+from training.cohort.sources.dataset import (
+    Case,
+    CohortDataset,
+    RegionInputs,
+    by_split,
+    checked,
+    open_cohort,
+    open_folder,
+)
 from training.cohort.sources.find import KINDS, find_source
 from training.cohort.sources.phantoms import PhantomCohort
 from training.cohort.sources.rad_chestct import RadChestCT
@@ -20,6 +28,7 @@ __all__ = [
     "Record",
     "RegionInputs",
     "Source",
+    "by_split",
     "checked",
     "find_source",
     "open_cohort",

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from training.cohort.cache import VolumeCache
 from training.cohort.sources.base import FloatArray, Listing, Record, Sides, Source
 from training.cohort.sources.find import find_source
+from training.cohort.sources.organs import cells_of
+from training.fit.regions import OrganCells, RegionRequest
 from training.issues import InputError, Severity, error
 from training.labels import is_known
 from training.preprocess import InputSpec, ModelInput, prepare
@@ -48,8 +50,8 @@ class Case:
 class CohortDataset:
     """Cases of one split of a source (all splits if empty), as a sequence; CTs are read when they are asked for.
 
-    It can be sent to worker processes, and serves as the cases of the training loop (``labels``, ``case_ids``,
-    ``targets``, ``hu``).
+    It can be sent to worker processes, and serves as the cases of the training loop
+    (:class:`training.fit.cases.Cases`).
 
     Parameters
     ----------
@@ -99,6 +101,17 @@ class CohortDataset:
         """Return the HU of a case on the model's grid, int16 (slice, row, column)."""
         return self.input(case).hu
 
+    def places(self, case: int) -> None:
+        """Return None: sources do not say where in a CT the abnormalities are."""
+
+    def sides(self, case: int) -> Mapping[str, Sides]:
+        """Return, for present labels of the lungs, the sides that are known."""
+        return self.records[case].sides
+
+    def organ_cells(self, case: int, request: RegionRequest) -> OrganCells:
+        """Return the organs of a case at the cells of ``request``; errors as :func:`cells_of`."""
+        return cells_of(self.records[case], request, self.cache, lambda: self.input(case), lambda: self.volume(case))
+
     def volume(self, index: int) -> Volume:
         """Read the CT of a case as its source has it."""
         return self.source.read(self.records[index])
@@ -122,7 +135,11 @@ def open_cohort(source: Source, spec: InputSpec, cache: Path | None = None) -> d
     InputError
         The source's tables have errors: all of its issues; or no case is left.
     """
-    listing = checked(source)
+    return by_split(source, checked(source), spec, cache)
+
+
+def by_split(source: Source, listing: Listing, spec: InputSpec, cache: Path | None = None) -> dict[str, CohortDataset]:
+    """Return the cases of a checked ``listing`` of ``source`` by split (only splits that have any)."""
     kept = None if cache is None else VolumeCache(cache)
     found = {}
     for split in dict.fromkeys(record.split for record in listing.records):
