@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ from training.partition.cells import OrganCells
 from training.partition.organs import Organs
 from training.partition.reports.labels import ReportLabels
 from training.volume import Volume
+
+if TYPE_CHECKING:
+    from training.evaluate.bands import Bands
 
 _KEPT = 64
 """Scaled maps that a case remembers; a map is a few hundred KB."""
@@ -48,6 +52,8 @@ class Case:
         Organs and body on the cells of the explanation's maps, by placement; empty until they were worked out.
     report
         The labels of the report that was attached; None without one.
+    bands
+        Gives the slice scores of the cohort that the case is of (:mod:`training.evaluate.bands`), by label.
     """
 
     volume: Volume | None = None
@@ -58,6 +64,7 @@ class Case:
     drawn_organs: npt.NDArray[np.uint8] | None = None
     cells: Mapping[Placement, OrganCells] = field(default_factory=lambda: MappingProxyType({}))
     report: ReportLabels | None = None
+    bands: Callable[[str], Bands | None] = lambda _label: None
 
     @cached_property
     def _displays(self) -> dict[tuple[Policy, str, Method], Display]:

@@ -65,6 +65,7 @@ class DockPanels:
         index = case.explanation.index(label)
         scores = case.explanation.slice_scores[index]
         self.plot.set_scores(scores, float(scores.mean()), display_name(label), slice_numbers(case))
+        self.plot.set_bands(case.bands(label))
         self.badge.set_guarantee(**guarantee_words(case.explanation, label))  # type: ignore[arg-type]
         self.details.show(case, label)
 

@@ -103,7 +103,7 @@ class SliceScorePlot(QWidget):
         They stay until they are set again, and are shown only while they have one value for each slice group.
         """
         self._bands = bands
-        self.legend.set_text(_LEGEND if bands is None else f"{_LEGEND} {_words(bands)}")
+        self.legend.set_text(_LEGEND if bands is None else _words(bands))
         if self._scores.size:
             self._draw_scores()
 
@@ -240,11 +240,8 @@ class SliceScorePlot(QWidget):
 
 def _words(bands: Bands) -> str:
     """Return what the bands are, for the legend."""
-    what = "95 % interval of the mean" if bands.kind == "mean" else "95 % of the cases"
-    return (
-        f"Behind: mean and {what} of {bands.n_positive} cases with it (light orange), {bands.n_negative} without "
-        "(light blue)."
-    )
+    what = "95 % interval" if bands.kind == "mean" else "95 % of them"
+    return f"Behind: mean of {bands.n_positive} cases with it, of {bands.n_negative} without ({what})."
 
 
 def _top_button(parent: QWidget) -> QPushButton:
