@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,10 @@ from training.volume import Volume
 
 Function = Callable[[Progress, IsCancelled], object]
 """Work: gets ``progress(done, total, stage)`` and ``cancelled()``; raises :class:`Cancelled` when it obeys."""
+
+
+REPORT_S = 0.05
+"""Progress within a stage is told at most this often; the window has other things to do."""
 
 
 class Outcome(NamedTuple):
@@ -63,7 +68,8 @@ class Job(QObject):
         self.title = title
         self._function = function
         self._stop, self._ended = threading.Event(), threading.Event()
-        self._told = False
+        self._told = self._moving = False
+        self._reported: tuple[str, float] = ("", 0.0)
         self._worker: FunctionWorker[Outcome] | None = None
         self._bar: cancelable_progress | None = None
         self.progressed.connect(self._on_progress)
@@ -105,17 +111,24 @@ class Job(QObject):
     def _report(self, done: int, total: int, stage: str) -> None:
         if self._asked_to_stop():
             raise Cancelled
-        self.progressed.emit(done, total, stage)
+        now = time.monotonic()
+        if stage != self._reported[0] or done == total or now - self._reported[1] >= REPORT_S:
+            self._reported = (stage, now)
+            self.progressed.emit(done, total, stage)
 
     def _on_progress(self, done: int, total: int, stage: str) -> None:
-        """Move napari's bar, which lets events run and so may end this job meanwhile."""
+        """Move napari's bar, which lets events run: those may end this job meanwhile, and must not move it again."""
         bar = self._bar
-        if bar is None:
+        if bar is None or self._moving:
             return
-        if bar.desc.removesuffix(": ") != stage:
-            bar.set_description(stage)
-        bar.total = total
-        bar.update(done - bar.n)
+        self._moving = True
+        try:
+            if bar.desc.removesuffix(": ") != stage:
+                bar.set_description(stage)
+            bar.total = total
+            bar.update(done - bar.n)
+        finally:
+            self._moving = False
 
     def _tell(self, outcome: Outcome) -> None:
         if self._told:
@@ -161,7 +174,9 @@ def load_case(
     progress: Progress | None = None,
     cancelled: IsCancelled | None = None,
 ) -> Case:
-    """Read a CT, a result of ``hirescam explain``, or both; ``progress`` and ``cancelled`` as for ``read_ct``.
+    """Read a CT, a result of ``hirescam explain``, or both; of a cohort store, its first case.
+
+    ``progress`` and ``cancelled`` are as for ``read_ct``.
 
     Raises
     ------
@@ -170,9 +185,13 @@ def load_case(
     InputError
         Anything wrong with the input, or a result that does not belong to the CT.
     """
+    from hirescam_napari._cohort import first_case
+    from training.cohort.results import find_store, open_store
     from training.cohort.store import find_case, read_case
     from training.io import read_ct
 
+    if len(paths) == 1 and find_store(paths[0]) is not None:
+        return first_case(open_store(paths[0]))
     stores = [path for path in paths if find_case(path) is not None]
     cts = [path for path in paths if path not in stores]
     if len(stores) > 1 or len(cts) > 1:

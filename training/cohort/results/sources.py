@@ -18,6 +18,7 @@ from training.cohort.results.layout import DATA_FILE
 
 if TYPE_CHECKING:
     from training.cohort.sources.base import Record, Source
+    from training.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class Origin:
         if record is None:
             return CaseSource(None)
         return CaseSource(str(record.path), record.details.get("series"))
+
+    def volume(self, case: str) -> Volume | None:
+        """Read the CT of ``case`` as its cohort reads it; None if it is not found; ``InputError`` if it is unusable."""
+        source, record = self.source(), self._records.get(case)
+        return None if source is None or record is None else source.read(record)
 
     def report(self, case: str) -> str | None:
         """Return the report of ``case``, None if there is none."""

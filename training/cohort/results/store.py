@@ -28,6 +28,7 @@ from training.labels import is_known
 from training.partition.allowed import FloatMask, region_of
 from training.partition.cells import OrganCells
 from training.preprocess import InputSpec
+from training.volume import Volume
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
@@ -320,6 +321,14 @@ class CohortStore:
     def source(self, case: str) -> CaseSource:
         """Return where the CT of a case is; raises ``InputError`` if the cohort's tables cannot be read any more."""
         return self.origin.find(case)
+
+    def volume(self, case: str) -> Volume | None:
+        """Read the CT of a case as its cohort reads it (slopes and series of its tables included).
+
+        None if the cohort is not where it was, or has no such case any more; errors as :meth:`source`, and if the CT
+        cannot be used.
+        """
+        return self.origin.volume(case)
 
     def report(self, case: str) -> str | None:
         """Return the report of a case, None if its cohort has none; errors as :meth:`source`."""
