@@ -6,11 +6,8 @@ Cases are only counted, never named.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,14 +19,11 @@ from training.evaluate.classification import METRIC_NAMES, METRICS, OVER_LABELS,
 from training.evaluate.lesions import MEASURES
 from training.evaluate.organ_iou import OrganCurves
 from training.evaluate.pairs import Average, GroupResult, compare_pairs, label_groups, summarise_pairs
+from training.evaluate.rows import INTENDED_USE, Row, Rows, plain, to_csv
 from training.io.atomic import atomic_path
-
-Row = Mapping[str, Any]
-Rows = tuple[Row, ...]
 
 SCHEMA = "hirescam-evaluation"
 SCHEMA_VERSION = 1
-INTENDED_USE = "Research only, not for clinical use."
 JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
 
 LESION_AVERAGE: Mapping[str, Average] = {
@@ -244,33 +238,6 @@ def _group(one: GroupResult) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def plain(row: Row) -> dict[str, Any]:
-    """Return a row with numpy numbers as Python's and NaN as None; an infinite number is refused by JSON itself."""
-    return {key: _plain(value) for key, value in row.items()}
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def to_csv(rows: Iterable[Row]) -> str:
-    """Return rows as CSV; the columns are those of all rows, in the order of their first appearance.
-
-    Text that a spreadsheet would run as a formula gets an apostrophe before it.
-    """
-    table = [plain(row) for row in rows]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in table for key in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows([{key: _cell(value) for key, value in row.items()} for row in table])
-    return stream.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:

@@ -19,19 +19,19 @@ from training.evaluate.baselines import UNIFORM, with_baselines
 from training.evaluate.bootstrap import Resampling
 from training.evaluate.classification import Classification, evaluate_predictions
 from training.evaluate.figures import bars_picture, forest_picture, roc_picture
+from training.evaluate.html import number, table
 from training.evaluate.lesions import MEASURES, LesionCase, ball, lesion_tables
 from training.evaluate.organ_iou import OrganCase, choose_thresholds, organ_curves
-from training.evaluate.page import number, page, table
+from training.evaluate.page import page
 from training.evaluate.pairs import size_groups
+from training.evaluate.rows import INTENDED_USE, to_csv
 from training.evaluate.tables import (
-    INTENDED_USE,
     Evaluation,
     lesion_rows,
     organ_rows,
     pair_comparison_rows,
     prediction_comparison_rows,
     summary_rows,
-    to_csv,
     write_evaluation,
 )
 from training.geometry import Geometry

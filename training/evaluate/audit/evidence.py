@@ -113,7 +113,8 @@ class Evidence:
         """int8 [N, M]: positions in ``HINTS``; of cases not ``known`` yet they say nothing."""
         self.shares = np.full((*shape, N_PLACES), np.nan, dtype=np.float32)
         """float32 [N, M, 4]: of the positive evidence at ``PLACES``."""
-        self._take_kept()
+        if self.file is not None:
+            self.take_kept(self.file.parent)
 
     def work_out(
         self,
@@ -161,12 +162,13 @@ class Evidence:
             np.savez(partial, allow_pickle=False, store=np.array(self.store.sha256), cases=np.array(self.store.cases),
                      known=self.known, hints=self.hints, shares=self.shares)  # fmt: skip
 
-    def _take_kept(self) -> None:
-        """Take over what was kept for this store; a file that does not fit, or is damaged, is left out."""
-        if self.file is None or not self.file.is_file():
+    def take_kept(self, folder: str | os.PathLike[str]) -> None:
+        """Take over what was kept for this store in ``folder``; what does not fit, or is damaged, is left out."""
+        file = Path(folder) / EVIDENCE_FILE
+        if not file.is_file():
             return
         try:
-            with self.file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
                 arrays = {name: kept[name] for name in ("store", "cases", "known", "hints", "shares")}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # it is worked out again
             return
