@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -79,3 +80,8 @@ def label_names(labels: Iterable[Label] | None = None) -> tuple[str, ...]:
 def display_name(name: str) -> str:
     """Return what a reader calls ``name``; a label that is not among the 80 keeps its own name."""
     return find_label(name).display if is_known(name) else name
+
+
+def file_stem(name: str) -> str:
+    """Return ``name`` as the stem of a file name that every system takes: letters, digits, ``_``, ``-`` and ``+``."""
+    return re.sub(r"[^A-Za-z0-9+-]+", "_", name).strip("_") or "label"

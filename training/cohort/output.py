@@ -15,14 +15,23 @@ from training.explain.result import METHODS, Explanation
 from training.io.atomic import atomic_path
 from training.io.write import write_nifti
 from training.issues import InputError, error
+from training.labels import file_stem
 
 MAPS_FOLDER = "maps"
 
-_OWN = {REPORT_NAME, CASE_FOLDER, MAPS_FOLDER}
+OWN = frozenset({REPORT_NAME, CASE_FOLDER, MAPS_FOLDER})
+"""All that a folder made by ``explain`` may hold."""
 
 
-def check_target(out: Path) -> None:
-    """Refuse a place where results cannot or must not be written; an earlier result may be replaced.
+def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain") -> None:
+    """Refuse a place where results cannot or must not be written; an earlier result of the same kind may be replaced.
+
+    Parameters
+    ----------
+    own
+        Names that such a result may hold.
+    made_by
+        The command that makes them.
 
     Raises
     ------
@@ -31,8 +40,8 @@ def check_target(out: Path) -> None:
     """
     if out.is_dir():
         present = {item.name for item in out.iterdir()}
-        if present and not (present <= _OWN and is_report(out / REPORT_NAME)):
-            fact = "the output folder holds other things than an earlier result of `explain`, and is left as it is"
+        if present and not (present <= own and is_report(out / REPORT_NAME)):
+            fact = f"the output folder holds other things than an earlier result of `{made_by}`, and is left as it is"
             raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", out.name))
     elif out.exists() or out.is_symlink():
         fact = "the output must be a folder, but a file of this name exists"
@@ -80,5 +89,5 @@ def write_result(
 
 def _write_maps(folder: Path, case: Explanation, label: str, placement: Placement) -> None:
     for method in METHODS:
-        name = f"{label.replace(' ', '_').replace('/', '_')}.{method}.nii.gz"
+        name = f"{file_stem(label)}.{method}.nii.gz"
         write_nifti(folder / name, case.map(label, method), case.geometry(method, placement))

@@ -1,0 +1,75 @@
+"""The command ``export`` end to end, on a result and on a CT."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from training.cli import create_app
+from training.cohort.store import write_case
+from training.explain.result import Explanation
+
+
+@pytest.fixture(autouse=True)
+def salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIRESCAM_SALT", "tests")
+
+
+@pytest.fixture
+def result(tmp_path: Path, explanation_factory: Callable[..., Explanation]) -> Path:
+    made = explanation_factory(n_labels=5, n_groups=4, in_plane=24)
+    write_case(tmp_path / "result" / "case.zarr", replace(made, image_geometry=made.input_geometry))
+    return tmp_path / "result"
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(create_app(), ["export", *map(str, arguments)])
+    return done.exit_code, done.stdout
+
+
+def test_a_result_is_exported_with_its_most_likely_label(result: Path, tmp_path: Path) -> None:
+    code, text = run(result, "-o", tmp_path / "out", "--json")
+    report = json.loads(text)
+    assert code == 0
+    assert len(report["export"]["request"]["labels"]) == 1
+    best = max(report["labels"], key=lambda one: one["probability"])["name"]
+    assert report["export"]["request"]["labels"] == [best]
+    assert (tmp_path / "out" / "report.json").is_file()
+
+
+def test_labels_formats_and_display_are_chosen(result: Path, tmp_path: Path) -> None:
+    code, text = run(
+        *(result, "-o", tmp_path / "out", "-l", "Airspace_Disease", "-l", "aspiration", "-f", "svg", "--json"),
+        *("--method", "hirescam", "--scaling", "paper", "--placement", "stretch", "--window", "bone", "--slice", "2"),
+    )
+    asked = json.loads(text)["export"]["request"]
+    assert code == 0
+    assert asked["labels"] == ["airspace disease", "aspiration"]
+    assert (asked["scaling"], asked["placement"], asked["window_hu"]) == ("paper", "stretch", [-500.0, 1300.0])
+    assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} == {
+        "airspace_disease.svg",
+        "aspiration.svg",
+    }
+    assert not (tmp_path / "out" / "maps").exists()
+
+
+def test_mistakes_are_told(result: Path, tmp_path: Path) -> None:
+    code, text = run(result, "-o", tmp_path / "out", "-l", "hair", "--json")
+    assert code == 1
+    assert json.loads(text)["issues"][0]["code"] == "no-such-label"
+    assert run(result, "-o", tmp_path / "out", "--slice", "99")[0] == 2
+    assert run(tmp_path / "nothing", "-o", tmp_path / "out")[0] == 1
+    assert run(result, "-o", tmp_path / "out", "-f", "dicom")[0] == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_people_read_what_was_made(result: Path, tmp_path: Path) -> None:
+    code, text = run(result, "-o", tmp_path / "out", "-f", "nifti")
+    assert code == 0
+    assert ".hirescam.cells.nii.gz" in text
+    assert "not for clinical use" in text
