@@ -62,7 +62,7 @@ def run_demo(headless: bool = False, out: Path | None = None, model: str = "demo
 
 
 def start_demo(widget: HiResCamWidget, model: str = "demo") -> None:
-    """Make the phantom in the background, then run ``model`` on it."""
+    """Make the phantom in the background, then run ``model`` on it and find its organs; its report is attached."""
     from hirescam_napari._sample_data import SEVERAL, case_of_phantom, sample_phantom
     from hirescam_napari.views.run_panel import RunRequest
 
@@ -74,6 +74,7 @@ def start_demo(widget: HiResCamWidget, model: str = "demo") -> None:
         return case_of_phantom(sample_phantom(SEVERAL))
 
     widget.open_made(work, "Making a phantom", request)
+    widget.find_organs()
 
 
 def wait_until_idle(widget: HiResCamWidget, timeout_s: float = DEMO_TIMEOUT_S) -> None:

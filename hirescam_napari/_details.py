@@ -23,6 +23,7 @@ NO_PLACE = "Where this abnormality may lie is not known: it is not one of the 80
 NEEDS_ORGANS = "The budget needs the organs of this CT."
 NO_CT = "Open the CT as well: the budget needs its organs."
 WORKING = "Finding the organs; the budget follows by itself …"
+_NOTHING = object()
 FIND, CANCEL = "Find the organs", "Cancel"
 BELIEVED = "Passed quality control."
 NOT_BELIEVED = "Failed quality control: the heuristic mask is used, which is a rough guess of where organs lie."
@@ -42,7 +43,7 @@ class DetailPanels:
         self._case, self._label = Case(), ""
         self._placement: Placement = "receptive_field"
         self._running = False
-        self._legend_of: object = None
+        self._legend_of: object = _NOTHING
         self._text_of: object = None
 
     def show(self, case: Case, label: str | None = None) -> None:
@@ -69,8 +70,8 @@ class DetailPanels:
         if problem is not None:
             issues = problem.issues if isinstance(problem, InputError) else (error("failed", str(problem)),)
             self.organs.set_organs((), issues, "The organs could not be found.")
-        elif self._case.organs is None and not running:
-            self.organs.set_organs((), (), "")
+        elif not running:
+            self._legend_of = _NOTHING
         self.refresh()
 
     @property
@@ -88,7 +89,7 @@ class DetailPanels:
 
     def _refresh_organs(self) -> None:
         organs = self._case.organs
-        if organs is self._legend_of:
+        if organs is self._legend_of or self._running:
             return
         self._legend_of = organs
         if organs is None:
@@ -147,7 +148,7 @@ def allowed_words(case: Case, label: str) -> str:
     if find_label(label).organ_group == "mediastinum":
         return "mediastinum"
     sides = case.sides(label)
-    return f"{next(iter(sides))} lung" if len(sides) == 1 else "both lungs"
+    return f"{next(iter(sides))} lung" if len(sides) == 1 else "lungs"
 
 
 def marks_of(report: ReportLabels, label: str) -> tuple[Said | None, str, tuple[Mark, ...]]:

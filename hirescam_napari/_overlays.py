@@ -28,6 +28,7 @@ class Overlays:
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
         self._legend: set[str] = set()
+        viewer.canvas.overlay_tiling.bottom_left = "vertical"
         viewer.dims.events.order.connect(self.set_letters)
         viewer.dims.events.ndisplay.connect(self.set_letters)
         viewer.scene.camera.events.orientation.connect(self.set_letters)

@@ -42,7 +42,8 @@ def take_pictures(viewer: Viewer, widget: HiResCamWidget, out: Path, prefix: str
 
 def vars_of(state: ViewState) -> dict[str, object]:
     """Return the display choices of ``state`` without the label."""
-    names = ("layout", "methods", "window", "placement", "scaling", "signed", "smooth", "opacity", "show_field")
+    maps = ("methods", "placement", "scaling", "signed", "smooth", "opacity", "show_field")
+    names = ("layout", "window", *maps, "show_organs", "fill_organs", "organ_opacity", "show_region")
     return {name: getattr(state, name) for name in names}
 
 
@@ -70,6 +71,8 @@ def _table(widget: HiResCamWidget) -> None:
 def _overlay(widget: HiResCamWidget) -> None:
     _table(widget)
     widget.controller.change(layout=Layout.OVERLAY, methods=("hirescam",), window="lung", signed=False)
+    widget.controller.change(show_organs=False, show_region=False)
+    widget.show_page("Slices")
     widget.controller.go_to_top_slice()
 
 
@@ -106,12 +109,32 @@ def _next_label(widget: HiResCamWidget) -> None:
     widget.controller.step_label(1)
 
 
+def _show_tab(widget: HiResCamWidget, name: str) -> None:
+    names = [widget.tabs.tabText(i) for i in range(widget.tabs.count())]
+    widget.tabs.setCurrentIndex(names.index(name))
+
+
 def _run_tab(widget: HiResCamWidget) -> None:
-    widget.tabs.setCurrentIndex(1)
+    _show_tab(widget, "Run")
 
 
 def _display_tab(widget: HiResCamWidget) -> None:
-    widget.tabs.setCurrentIndex(2)
+    _show_tab(widget, "Display")
+
+
+def _organs(widget: HiResCamWidget) -> None:
+    widget.controller.change(show_organs=True, show_region=True, layout=Layout.OVERLAY)
+    widget.controller.go_to_top_slice()
+    _show_tab(widget, "Organs")
+
+
+def _budget(widget: HiResCamWidget) -> None:
+    widget.show_page("Budget")
+
+
+def _report(widget: HiResCamWidget) -> None:
+    widget.controller.change(layout=Layout.SIDE_BY_SIDE)
+    widget.show_page("Report")
 
 
 SHOTS = (
@@ -124,5 +147,8 @@ SHOTS = (
     Shot("7-next-abnormality", _next_label),
     Shot("8-run", _run_tab),
     Shot("9-display", _display_tab),
+    Shot("10-organs", _organs),
+    Shot("11-budget", _budget),
+    Shot("12-report", _report),
 )
 """The states a headless session leaves pictures of, in this order."""

@@ -28,8 +28,11 @@ def sample_phantom(findings: Sequence[str], seed: int = DEMO_SEED) -> Phantom:
 
 
 def case_of_phantom(phantom: Phantom) -> Case:
-    """Return a phantom as a case whose truth is known."""
-    return Case(phantom.volume, picture_of(phantom.volume), truth=truth_of(phantom))
+    """Return a phantom as a case whose truth is known, with its report."""
+    from training.partition.reports.labels import label_report
+
+    report = label_report(phantom.report)
+    return Case(phantom.volume, picture_of(phantom.volume), truth=truth_of(phantom), report=report)
 
 
 def truth_of(phantom: Phantom) -> dict[str, bool]:

@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QFileDialog, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from hirescam_napari import _keys
 from hirescam_napari._adopt import case_of_layer, ct_layers
@@ -18,13 +18,16 @@ from hirescam_napari._case import Case
 from hirescam_napari._controller import Controller, Ticket
 from hirescam_napari._engine import Engine, Request
 from hirescam_napari._layers import VOLUME_KEY
+from hirescam_napari._organ_work import OrganFinder
 from hirescam_napari._panels import DockPanels, caution_words
+from hirescam_napari._reports import REPORT_FILES, Report, labelled, names_of, report_of, reports_in
 from hirescam_napari._resolve import error_text
 from hirescam_napari._settings import initial_state
 from hirescam_napari._state import Layout
 from hirescam_napari._workers import Function, Job, explain_work, load_work, series_work
 from hirescam_napari.views._layout import WrappedLabel, scrolled
 from hirescam_napari.views.display_panel import DisplayChoice
+from hirescam_napari.views.organs import OrganChoice
 from hirescam_napari.views.run_panel import RunPanel, RunRequest
 from hirescam_napari.views.series_chooser import SeriesChooser
 from training.explain.result import Explanation
@@ -71,13 +74,14 @@ class HiResCamWidget(QWidget):
         self.panels = DockPanels(self)
         self.run_panel = RunPanel(self)
         self.repair_button = _hidden_button("Repair and open", self)
-        self.tabs = QTabWidget(self)
+        self.tabs, self.pages = QTabWidget(self), QTabWidget(self)
         self.chooser: SeriesChooser | None = None
         self.job: Job | None = None
         self.last_error: Exception | None = None
         self._asked: tuple[Path, ...] = ()
         self._lay_out()
         self.controller = Controller(napari_viewer, self.panels, initial_state())
+        self.finder = OrganFinder(self.controller, self._wants_organs, self)
         self._connect()
         self._offer_cts()
         QTimer.singleShot(0, self._adopt_first)
@@ -107,8 +111,8 @@ class HiResCamWidget(QWidget):
 
     @property
     def busy(self) -> bool:
-        """True while work is under way."""
-        return self.job is not None and self.job.running
+        """True while work is under way, finding organs included."""
+        return (self.job is not None and self.job.running) or self.finder.running
 
     def run(self, request: RunRequest) -> Job | None:
         """Run a model on a CT in the background; None if the CT is refused."""
@@ -140,7 +144,42 @@ class HiResCamWidget(QWidget):
         """Show a case that is already in memory."""
         self._on_case(case, self.controller.begin("load"), then_run)
 
+    def find_organs(self) -> None:
+        """Find the organs of the open CT in the background and show them, with the abnormality's region."""
+        self.controller.change(show_organs=True, show_region=True)
+        self.finder.find()
+
+    def attach_report(self, path: str | Path) -> None:
+        """Show a report with the case: a text file, or a CSV, whose row is found by the case's name or chosen.
+
+        What is wrong with the file is shown among the messages.
+        """
+        try:
+            reports = reports_in(Path(path))
+            chosen = report_of(reports, names_of(self._asked, self._case_id)) or self._choose_report(reports)
+        except InputError as refused:
+            self._on_failed(refused)
+            return
+        if chosen is not None:
+            self.controller.attach_report(labelled(chosen))
+            self.show_page("Report")
+
+    def show_page(self, name: str) -> None:
+        """Show a page of the abnormalities' tab: Slices, Budget or Report."""
+        names = [self.pages.tabText(i) for i in range(self.pages.count())]
+        self.pages.setCurrentIndex(names.index(name))
+        self.tabs.setCurrentIndex(0)
+
     # ---- work
+
+    def _wants_organs(self) -> bool:
+        state = self.controller.state
+        return state.show_organs or state.show_region or self.panels.details.needs_organs
+
+    @property
+    def _case_id(self) -> str:
+        volume = self.controller.case.volume
+        return "" if volume is None else volume.case_id
 
     def _start(self, function: Function, title: str) -> Job:
         self.cancel()
@@ -160,12 +199,14 @@ class HiResCamWidget(QWidget):
     def _on_ended(self) -> None:
         if self.job is None or not self.job.running:
             self.run_panel.set_running(False)
+        if not self.busy:
             self.idle.emit()
 
     def _on_case(self, case: Case, ticket: Ticket, then_run: RunRequest | None) -> None:
         if not self.controller.open_case(case, ticket):
             return
         self._offer_cts()
+        self.finder.update()
         if case.volume is not None and case.explanation is None:
             self.engine.start()
         self.run_panel.set_issues(_issues_of(case))
@@ -177,6 +218,7 @@ class HiResCamWidget(QWidget):
 
     def _on_explanation(self, explanation: Explanation, ticket: Ticket) -> None:
         if self.controller.show_explanation(explanation, ticket):
+            self.finder.update()
             self.run_panel.set_issues(explanation.issues)
             self.run_panel.set_caution(caution_words(explanation.model.training))
             self.run_panel.set_status(f"Done in {sum(explanation.seconds.values()):.1f} s on {explanation.device}.")
@@ -247,9 +289,11 @@ class HiResCamWidget(QWidget):
     def close_session(self) -> None:
         """Stop the work, take the session's layers and keys out of the viewer."""
         self.cancel()
+        self.finder.cancel()
         self.engine.stop()
         if self.job is not None:
             self.job.wait(CLOSE_WAIT_S)
+        self.finder.wait(CLOSE_WAIT_S)
         self.viewer.layers.events.inserted.disconnect(self._on_layers)
         self.viewer.layers.events.removed.disconnect(self._offer_cts)
         self.controller.disconnect()
@@ -257,13 +301,21 @@ class HiResCamWidget(QWidget):
 
     def _lay_out(self) -> None:
         split = QSplitter(Qt.Orientation.Vertical, self)
-        for widget in (self.panels.table, self.panels.plot, scrolled(self.panels.badge)):
+        details = self.panels.details
+        for page, name in (
+            (self.panels.plot, "Slices"),
+            (scrolled(details.budget), "Budget"),
+            (details.report, "Report"),
+        ):
+            self.pages.addTab(page, name)
+        for widget in (self.panels.table, self.pages, scrolled(self.panels.badge)):
             split.addWidget(widget)
         split.setChildrenCollapsible(False)
-        split.setSizes([230, 260, 110])
+        split.setSizes([195, 300, 95])
         self._run_tab = scrolled(_column(self.run_panel, self.repair_button))
         keys = WrappedLabel(_keys.help_text(), self)
         self.tabs.addTab(split, "Abnormalities")
+        self.tabs.addTab(scrolled(self.panels.details.organs), "Organs")
         self.tabs.addTab(self._run_tab, "Run")
         self.tabs.addTab(scrolled(_column(self.panels.display, keys)), "Display")
         self.tabs.setCurrentWidget(self._run_tab)
@@ -292,6 +344,38 @@ class HiResCamWidget(QWidget):
         self.viewer.layers.events.inserted.connect(self._on_layers)
         self.viewer.layers.events.removed.connect(self._offer_cts)
         _keys.bind(self.viewer, controller.actions())
+        self._connect_details()
+
+    def _connect_details(self) -> None:
+        details, finder = self.panels.details, self.finder
+        details.organs.findRequested.connect(self.find_organs)
+        details.organs.cancelRequested.connect(finder.cancel)
+        details.organs.changed.connect(self._on_organ_choice)
+        details.budget.button.clicked.connect(lambda: finder.cancel() if finder.running else finder.find())
+        details.report.attachRequested.connect(self._browse_report)
+        details.report.removeRequested.connect(lambda: self.controller.attach_report(None))
+        finder.progressed.connect(details.organs.set_progress)
+        finder.changed.connect(self._on_finder)
+        for tabs in (self.tabs, self.pages):
+            tabs.currentChanged.connect(self._on_page)
+        self.controller.state.events.connect(finder.update)
+
+    def _on_finder(self) -> None:
+        self.panels.details.show_work(self.finder.running, self.finder.problem)
+        if not self.busy:
+            self.idle.emit()
+
+    def _on_page(self) -> None:
+        self.panels.details.refresh()
+        self.finder.update()
+
+    def _on_organ_choice(self, choice: OrganChoice) -> None:
+        self.controller.change(
+            show_organs=choice.shown,
+            fill_organs=choice.filled,
+            organ_opacity=choice.opacity,
+            show_region=choice.region,
+        )
 
     def _on_display(self, choice: DisplayChoice) -> None:
         fields = {"methods": choice.methods, "placement": choice.placement, "scaling": choice.scaling}
@@ -304,6 +388,16 @@ class HiResCamWidget(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, "Open a chest CT", "", CT_FILES)
         if path:
             self.open([path])
+
+    def _browse_report(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Attach a report", "", REPORT_FILES)
+        if path:
+            self.attach_report(path)
+
+    def _choose_report(self, reports: Sequence[Report]) -> Report | None:
+        names = [report.case for report in reports]
+        name, chosen = QInputDialog.getItem(self, "Attach a report", "Which case is this?", names, 0, False)
+        return reports[names.index(name)] if chosen else None
 
     def _browse_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Open a folder of DICOM files")

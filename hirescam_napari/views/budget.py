@@ -53,7 +53,7 @@ class Budget:
     label
         Its display name.
     allowed
-        What the organ where it may lie is called, for example ``"both lungs"``.
+        What the organ where it may lie is called, for example ``"lungs"``.
     score
         As the network computed it, before the sigmoid.
     bias
@@ -105,7 +105,7 @@ class BudgetBars(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return room for two bars and two lines of text."""
-        return QSize(240, 2 * self.fontMetrics().height() + 46)
+        return QSize(240, 2 * self.fontMetrics().height() + 34)
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         """Draw the bars."""
@@ -135,7 +135,7 @@ class _Drawing:
     def draw(self) -> None:
         top = self.line + 2
         self._stack([row.positive for row in self.rows], top)
-        self._stack([row.negative for row in self.rows], top + 21)
+        self._stack([row.negative for row in self.rows], top + 16)
         self._mark(0.0, "0", top, Qt.PenStyle.SolidLine, below=True)
         words = f"score {number(self.budget.score, 2)}"
         self._mark(self.budget.score, words, top, Qt.PenStyle.DashLine, below=False)
@@ -145,16 +145,16 @@ class _Drawing:
         for value, color in zip(parts, _COLORS, strict=False):
             if value:
                 left, right = sorted((self.x(at), self.x(at + value)))
-                self.painter.fillRect(QRectF(left, y, right - left, 18.0), QColor(color))
+                self.painter.fillRect(QRectF(left, y, right - left, 14.0), QColor(color))
                 at += value
 
     def _mark(self, value: float, words: str, top: float, style: Qt.PenStyle, below: bool) -> None:
         x = self.x(value)
         self.painter.setPen(QPen(self.ink, 2.0 if below is False else 1.0, style))
-        self.painter.drawLine(QPointF(x, top - 2), QPointF(x, top + 42))
+        self.painter.drawLine(QPointF(x, top - 2), QPointF(x, top + 32))
         width = self.painter.fontMetrics().horizontalAdvance(words) + 4.0
         left = min(max(x - width / 2, self.area.left() - 6), self.area.right() + 6 - width)
-        place = QRectF(left, top + 42 if below else top - self.line - 2, width, self.line)
+        place = QRectF(left, top + 32 if below else top - self.line - 2, width, self.line)
         self.painter.setPen(self.ink)
         self.painter.drawText(place, int(Qt.AlignmentFlag.AlignCenter), words)
 
@@ -170,8 +170,8 @@ class BudgetPanel(QWidget):
         self.bars, self.table = BudgetBars(self), _table(self)
         self.button = QPushButton("Find the organs", self)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 4, 6, 4)
-        layout.setSpacing(4)
+        layout.setContentsMargins(6, 2, 6, 2)
+        layout.setSpacing(2)
         for widget in (self.headline, self.bars, self.table, self.footnote):
             layout.addWidget(widget)
         layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)
@@ -239,13 +239,13 @@ def headline(budget: Budget) -> str:
     if evidence <= 0:
         return "No cell of the map speaks for it."
     share = percent(budget.places[0].positive / evidence)
-    return f"{share} of the evidence for it lies where it may be: {budget.allowed}."
+    return f"{share} of the evidence for it lies in the {budget.allowed}, where it may be."
 
 
 def footnote(budget: Budget) -> str:
     """Return whether the parts are the score."""
     if budget.is_exact:
-        return f"Adds up to the score (difference {abs(budget.unexplained):.0e}: rounding)."
+        return f"Adds up to the score exactly (rounding {abs(budget.unexplained):.0e})."
     return "The map of this model need not add up to the score; what it leaves out has a row of its own."
 
 
@@ -275,7 +275,7 @@ def _table(parent: QWidget) -> QTableWidget:
     down, across = table.verticalHeader(), table.horizontalHeader()
     if down is not None and across is not None:
         down.hide()
-        down.setDefaultSectionSize(table.fontMetrics().height() + 5)
+        down.setDefaultSectionSize(table.fontMetrics().height() + 2)
         down.setMinimumSectionSize(10)
         across.setHighlightSections(False)
         across.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
