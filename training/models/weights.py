@@ -31,14 +31,15 @@ TRUNK_CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3
 
 
 def load_trunk_weights(network: Network, path: str | Path) -> None:
-    """Copy published ResNet-18 weights into the trunk; stages behind the cut and the classifier are left out.
+    """Copy published ResNet-18 weights, or another checkpoint's trunk, into the trunk; what lies behind is left out.
 
     Parameters
     ----------
     network
-        Changed in place. Its trunk must be as wide as ResNet-18 (``width`` 64).
+        Changed in place. Its trunk must be as wide as the given one (ResNet-18: ``width`` 64).
     path
-        safetensors, or a pickled state dict (read as tensors only), with torchvision's key names.
+        safetensors, or a pickled state dict (read as tensors only), with torchvision's key names; or a checkpoint of
+        this program.
 
     Raises
     ------
@@ -50,11 +51,17 @@ def load_trunk_weights(network: Network, path: str | Path) -> None:
     if architecture in NOT_PRETRAINED:
         fact = f"{architecture} does not start from published weights: {NOT_PRETRAINED[architecture]}."
         raise refused("weights-unwanted", fact, "Leave the weights out, or choose another architecture.", path)
-    given = {k: v for k, v in read_any_tensors(path).items() if not k.startswith("fc.")}
+    given = {k: v for k, v in _trunk_of(read_any_tensors(path)).items() if not k.startswith("fc.")}
     behind = tuple(f"layer{stage}." for stage in range(network.config.cut_stage + 1, 5))
     trunk = {f"trunk.{k}": v for k, v in given.items() if not k.startswith(behind)}
     kept = {k: v for k, v in network.state_dict().items() if not k.startswith("trunk.")}
     load_state(network, trunk | kept, path)
+
+
+def _trunk_of(given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the trunk of a checkpoint of this program under torchvision's names; other tensors as they are."""
+    own = {k.removeprefix("trunk."): v for k, v in given.items() if k.startswith("trunk.")}
+    return own or given
 
 
 def download_trunk_weights(
