@@ -110,7 +110,7 @@ class Controller:
             self.canvas.show_case(self.case, self.state.window)
             self.panels.show_case(self.case)
         if case.explanation is not None:
-            self.show_explanation(case.explanation)
+            self._show_explanation(case.explanation, case.cells)
         self._on_slice()
         return True
 
@@ -121,13 +121,16 @@ class Controller:
         """
         if ticket is not None and not self.is_current(ticket):
             return False
+        self._show_explanation(explanation, {})
+        return True
+
+    def _show_explanation(self, explanation: Explanation, cells: Mapping[Placement, OrganCells]) -> None:
         with self._one_refresh():
-            self.case = replace(self.case, explanation=explanation, cells={})
+            self.case = replace(self.case, explanation=explanation, cells=cells)
             self.panels.show_case(self.case)
             if self.state.label not in explanation.labels:
                 self.state.label = explanation.labels[int(explanation.probabilities.argmax())]
         self._on_slice()
-        return True
 
     def show_organs(
         self,

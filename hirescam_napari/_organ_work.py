@@ -34,10 +34,11 @@ class FoundOrgans:
     explanation: Explanation | None
 
 
-def is_complete(case: Case) -> bool:
-    """Return True if there is nothing left to find for ``case``."""
+def is_complete(case: Case, drawn: bool) -> bool:
+    """Return True if there is nothing left to find for ``case``; ``drawn``: the organs themselves are to be shown."""
     maps = case.explanation is not None and case.explanation.has_maps
-    return case.volume is None or (case.organs is not None and (not maps or set(case.cells) == set(PLACEMENTS)))
+    lacking = (drawn and case.organs is None) or (maps and set(case.cells) != set(PLACEMENTS))
+    return case.volume is None or not lacking
 
 
 def organ_work(case: Case) -> Function:
@@ -92,7 +93,7 @@ class OrganFinder(QObject):
     controller
         Whose case it looks at and whom it brings the result.
     wanted
-        Says whether anything that is shown needs organs.
+        Says whether anything that is shown beside the organs themselves needs them.
     parent
         Qt parent.
     """
@@ -120,7 +121,8 @@ class OrganFinder(QObject):
         case = self.controller.case
         if self.running and self._working_on is not case.volume:
             self._drop()
-        if self.running or is_complete(case) or self._refused is case.volume or not self._wanted():
+        drawn = self.controller.state.show_organs
+        if self.running or is_complete(case, drawn) or self._refused is case.volume or not (drawn or self._wanted()):
             return
         self._start(case)
 

@@ -173,8 +173,7 @@ class HiResCamWidget(QWidget):
     # ---- work
 
     def _wants_organs(self) -> bool:
-        state = self.controller.state
-        return state.show_organs or state.show_region or self.panels.details.needs_organs
+        return self.controller.state.show_region or self.panels.details.needs_organs
 
     @property
     def _case_id(self) -> str:
