@@ -1,0 +1,69 @@
+"""The report of an audit as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from training.evaluate.audit.report import Report, Shown, headline
+from training.evaluate.html import document, folded, head, picture, table
+from training.evaluate.rows import Row
+
+SECTIONS = {
+    "verdicts": ("Verdicts", "What reviewers said of wrong predictions.", ("reviewer", "verdict", "count", "share")),
+    "by_label": (
+        "Maps that show the error, by abnormality",
+        "Share of the judged wrong predictions.",
+        ("label", "count", "of", "share"),
+    ),
+    "suggestions": (
+        "Where the evidence lies",
+        "Wrong predictions by suggestion; outside: share with most of the evidence outside the allowed organ. A label "
+        "that is nearly always decided from there was likely learnt from something else.",
+        (
+            "label",
+            "wrong",
+            "right organ",
+            "wrong organ",
+            "outside the body",
+            "spread",
+            "hardly any evidence",
+            "outside",
+        ),
+    ),
+    "against_suggestions": ("Suggestions against verdicts", "Counts of judged wrong predictions.", None),
+    "agreement": ("Agreement between reviewers", "On what both judged.", ("first", "second", "n", "observed", "kappa")),
+    "progress": ("Progress", "Wrong predictions judged.", ("label", "reviewer", "wrong", "judged")),
+}
+"""By table: its title, what it says, and its columns (None for all)."""
+
+TITLE = "Audit of wrong predictions"
+
+
+def page(report: Report) -> str:
+    """Return the page; every text in it is escaped."""
+    sections = [head(TITLE, report.notes), f"<p><strong>{escape(headline(report.summary))}</strong></p>"]
+    for name, rows in report.summary.tables().items():
+        title, words, columns = SECTIONS[name]
+        content = table(rows, columns or tuple(rows[0]))
+        sections += [
+            f"<h2>{escape(title)}</h2>\n<p>{escape(words)}</p>",
+            folded(f"{len(rows)} rows", content) if len(rows) > 30 else content,
+        ]
+    sections.append(_gallery(report.shown))
+    return document(TITLE, sections)
+
+
+def _gallery(shown: Sequence[Shown]) -> str:
+    return "\n".join(["<h2>Predictions</h2>", *(_prediction(one) for one in shown)]) if shown else ""
+
+
+def _prediction(one: Shown) -> str:
+    lines = "<br>\n".join(escape(line) for line in one.lines)
+    image = picture(one.picture.figure.save("png"), "png", one.title)
+    return f"<h3>{escape(one.title)}</h3>\n<p>{lines}</p>\n{image}"
+
+
+def columns_of(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the columns of a table that are shown."""
+    return SECTIONS[name][2] or tuple(rows[0])

@@ -1,0 +1,250 @@
+"""The report of an audit: ``verdicts.csv``, ``audit.json``, one HTML page and the same as PDF, with pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training import __version__
+from training.evaluate.audit.predictions import THRESHOLD_KINDS
+from training.evaluate.audit.select import Filter
+from training.evaluate.audit.session import Audit
+from training.evaluate.audit.summary import Summary, agreed_verdicts
+from training.evaluate.audit.verdicts import Entry, Subject
+from training.evaluate.rows import INTENDED_USE, Row, plain, to_csv
+from training.explain.budget import PLACES
+from training.io.atomic import atomic_path
+from training.labels import display_name
+from training.words import percent
+
+if TYPE_CHECKING:
+    from training.evaluate.audit.pictures import Illustrated
+
+Progress = Callable[[int, int, str], None]
+
+SCHEMA = "hirescam-audit"
+SCHEMA_VERSION = 1
+CSV_FILE, JSON_FILE, PAGE_FILE, PDF_FILE = "verdicts.csv", "audit.json", "audit.html", "audit.pdf"
+TABLES = "tables"
+"""Folder of the summary's tables, one CSV each."""
+
+PICTURES = 40
+"""How many predictions are shown, unless told otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A prediction as the report shows it: picture, facts, suggestion, and what reviewers said."""
+
+    picture: Illustrated
+    facts: Mapping[str, Any]
+    suggestion: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def title(self) -> str:
+        """Outcome, abnormality and case."""
+        subject = self.picture.subject
+        return f"{self.facts['outcome']}: {display_name(subject.label)}, case {subject.case}"
+
+    @property
+    def lines(self) -> list[str]:
+        """What there is to say, one sentence a line."""
+        probability, threshold = (percent(self.facts[name]) for name in ("probability", "threshold"))
+        said = [f"Probability {probability}, threshold {threshold}."]
+        if not self.picture.has_ct:
+            said.append("The CT was not at hand when this was made.")
+        said.append(f"Suggestion (not a verdict): {self.suggestion}")
+        for entry in self.entries:
+            tags = "".join(f" #{tag}" for tag in entry.tags)
+            verdict = "no verdict" if entry.verdict is None else entry.verdict.value
+            said.append(f"{entry.reviewer}: {verdict}{tags}. {entry.comment}".strip())
+        return said
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All that goes into the files."""
+
+    about: Mapping[str, Any]
+    summary: Summary
+    verdicts: Sequence[Row]
+    shown: Sequence[Shown]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader has to know, in sentences."""
+        about, counts = self.about, self.summary.counts
+        model = f"Model {about['model']['name']} (SHA-256 {about['model']['sha256'][:12]})"
+        notes = [
+            f"{model}, store {about['store']['sha256'][:12]}, {counts['cases']} cases.",
+            f"Threshold: {about['threshold'].lower()}. {counts['wrong']} predictions are wrong"
+            f" ({counts['false_positive']} false positive, {counts['false_negative']} false negative);"
+            f" {counts['judged']} of them were judged.",
+            about["guarantee_words"],
+            *([about["where_words"]] if about["where_words"] else []),
+            "Shares have Wilson's 95 % intervals, which take every judged prediction as one of its own; kappa has a "
+            "95 % interval from drawing cases with replacement. Where reviewers differ, the verdict given most often "
+            "counts, if there is one.",
+            '"The map shows the error" are the verdicts "outside body" and "wrong organ".',
+            "Suggestions are computed from where the positive evidence lies. They are no verdicts.",
+        ]
+        if about["verdicts_on_other_models"]:
+            notes.append(f"{about['verdicts_on_other_models']} verdicts are about another model and do not count here.")
+        return notes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        tables = {name: [plain(row) for row in rows] for name, rows in self.summary.tables().items()}
+        return {**self.about, "counts": dict(self.summary.counts), **tables}
+
+
+def headline(summary: Summary) -> str:
+    """Return the answer to the paper's question in one sentence."""
+    found = summary.counts["shows_error"]
+    if not found["of"]:
+        return "No wrong prediction has been judged yet."
+    interval = f"95 % interval {percent(found['share_low'])} to {percent(found['share_high'])}"
+    return (
+        f"{found['count']} of {found['of']} judged wrong predictions ({percent(found['share'])}, {interval}) "
+        "have a map that shows the error."
+    )
+
+
+def build_report(
+    audit: Audit, wanted: Filter | None = None, pictures: int = PICTURES, progress: Progress | None = None
+) -> Report:
+    """Return the report of ``audit``; the books of all wrong predictions are worked out for it.
+
+    Parameters
+    ----------
+    wanted
+        Keeps to some labels, or one group.
+    pictures
+        How many predictions are shown: judged ones first, then the most confident others.
+    """
+    chosen = wanted or Filter()
+    wrong = audit.select(Filter(labels=chosen.labels, group=chosen.group))
+    audit.evidence.work_out(wrong.rows.tolist(), progress)
+    summary = audit.summary(chosen)
+    subjects = _to_show(audit, wrong, pictures)
+    return Report(about(audit), summary, verdict_rows(audit), _shown(audit, subjects, progress))
+
+
+def about(audit: Audit) -> dict[str, Any]:
+    """Return what was audited, with versions and hashes, as plain JSON types."""
+    store = audit.store
+    model = store.model
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "software": f"hirescam {__version__}",
+        "intended_use": INTENDED_USE,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "store": {"name": store.path.name, "sha256": store.sha256},
+        "model": {"name": model.name, "sha256": model.sha256, "architecture": model.architecture},
+        "guarantee_words": model.guarantee_words,
+        "where_words": where_words(audit) if model.has_maps else "",
+        "threshold": THRESHOLD_KINDS[audit.predictions.kind],
+        "thresholds": dict(zip(audit.predictions.labels, audit.predictions.thresholds.tolist(), strict=True)),
+        "reviewers": sorted({who for who, _ in audit.standing}),
+        "verdicts_on_other_models": audit.of_other_models,
+    }
+
+
+def where_words(audit: Audit) -> str:
+    """Return how far the model's maps can tell where evidence lay; empty without a case."""
+    return audit.store.explanation(audit.store.cases[0]).where_words if audit.store.cases else ""
+
+
+def verdict_rows(audit: Audit) -> list[dict[str, Any]]:
+    """Return one row for everything that stands, on right predictions too, by case and label."""
+    ordered = sorted(audit.standing.values(), key=lambda entry: (entry.subject, entry.reviewer))
+    return [_row(audit, entry) for entry in ordered]
+
+
+def _row(audit: Audit, entry: Entry) -> dict[str, Any]:
+    known = entry.subject.case in audit.predictions.case_index and entry.subject.label in audit.predictions.label_index
+    facts = audit.facts(entry.subject) if known else {}
+    shares = entry.facts.get("shares") or [None] * len(PLACES)
+    return {
+        "case": entry.subject.case,
+        "label": entry.subject.label,
+        "reviewer": entry.reviewer,
+        "verdict": None if entry.verdict is None else entry.verdict.value,
+        "tags": " ".join(entry.tags),
+        "comment": entry.comment,
+        **{name: facts.get(name) for name in ("probability", "threshold", "truth", "outcome")},
+        "outcome_when_judged": entry.facts.get("outcome"),
+        "suggestion": entry.facts.get("suggestion"),
+        **{f"evidence_{place.replace(' ', '_')}": part for place, part in zip(PLACES, shares, strict=True)},
+        "time": entry.time,
+        "model_sha256": entry.model_sha256,
+        "store_sha256": entry.store_sha256,
+        "view": json.dumps(dict(entry.view), sort_keys=True),
+    }
+
+
+def _to_show(audit: Audit, wrong: Sequence[Subject], n: int) -> list[Subject]:
+    judged = agreed_verdicts(audit.standing)
+    first = [subject for subject in wrong if subject in judged]
+    rest = [subject for subject in wrong if subject not in judged]
+    return sorted([*first, *rest][:n])
+
+
+def _shown(audit: Audit, subjects: Sequence[Subject], progress: Progress | None) -> list[Shown]:
+    if not subjects or not audit.store.model.has_maps:
+        return []
+    from training.evaluate.audit.evidence import books_of_case
+    from training.evaluate.audit.pictures import Illustrator
+
+    illustrator, shown = Illustrator(audit.store), []
+    for case, own in groupby(subjects, key=lambda subject: subject.case):
+        books = books_of_case(audit.store, case)
+        for subject in own:
+            entries = tuple(e for (_, s), e in sorted(audit.standing.items()) if s == subject)
+            view = entries[-1].view if entries else None
+            suggestion = books.suggestion(audit.predictions.label_index[subject.label]).words
+            picture = illustrator.draw(subject, view)
+            shown.append(Shown(picture, audit.facts(subject), suggestion, entries))
+            if progress is not None:
+                progress(len(shown), len(subjects), "pictures")
+    return shown
+
+
+def write_report(
+    folder: Path,
+    audit: Audit,
+    wanted: Filter | None = None,
+    pictures: int = PICTURES,
+    progress: Progress | None = None,
+) -> Report:
+    """Write the report of ``audit`` to ``folder``, completely or not at all, and return it.
+
+    Raises
+    ------
+    InputError
+        The place is not writable, the disk is full, or the store is damaged.
+    FileExistsError
+        If ``folder`` exists already.
+    """
+    from training.evaluate.audit.pages import page
+    from training.evaluate.audit.pdf import write_pdf
+
+    report = build_report(audit, wanted, pictures, progress)
+    with atomic_path(folder, overwrite=False) as partial:
+        partial.mkdir()
+        (partial / CSV_FILE).write_text(to_csv(report.verdicts), encoding="utf-8")
+        (partial / TABLES).mkdir()
+        for name, rows in report.summary.tables().items():
+            (partial / TABLES / f"{name}.csv").write_text(to_csv(rows), encoding="utf-8")
+        text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
+        (partial / JSON_FILE).write_text(text + "\n", encoding="utf-8")
+        (partial / PAGE_FILE).write_text(page(report), encoding="utf-8")
+        write_pdf(partial / PDF_FILE, report)
+    return report
