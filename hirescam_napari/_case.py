@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from training.partition.reports.labels import ReportLabels
 from training.volume import Volume
 
 if TYPE_CHECKING:
+    from training.cohort.inputs import Origin
     from training.evaluate.bands import Bands
 
 _KEPT = 64
@@ -52,6 +53,10 @@ class Case:
         Organs and body on the cells of the explanation's maps, by placement; empty until they were worked out.
     report
         The labels of the report that was attached; None without one.
+    origin
+        How the CT was read from a file; None for CTs that never were one.
+    view
+        What was shown of it when it was saved, to be shown again; None otherwise.
     bands
         Gives the slice scores of the cohort that the case is of (:mod:`training.evaluate.bands`), by label.
     """
@@ -65,6 +70,8 @@ class Case:
     cells: Mapping[Placement, OrganCells] = field(default_factory=lambda: MappingProxyType({}))
     report: ReportLabels | None = None
     bands: Callable[[str], Bands | None] = lambda _label: None
+    origin: Origin | None = None
+    view: Mapping[str, Any] | None = None
 
     @cached_property
     def _displays(self) -> dict[tuple[Policy, str, Method], Display]:

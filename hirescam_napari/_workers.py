@@ -19,8 +19,10 @@ from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
 from hirescam_napari._layers import picture_of
 from training.explain.result import Explanation
 from training.io.series import SeriesInfo
-from training.issues import Cancelled, InputError, error
+from training.issues import Cancelled, InputError, error, warning
 from training.volume import Volume
+
+NO_CT_FACT = "The CT is not found where it was, so maps are shown without it."
 
 Function = Callable[[Progress, IsCancelled], object]
 """Work: gets ``progress(done, total, stage)`` and ``cancelled()``; raises :class:`Cancelled` when it obeys."""
@@ -174,7 +176,7 @@ def load_case(
     progress: Progress | None = None,
     cancelled: IsCancelled | None = None,
 ) -> Case:
-    """Read a CT, a result of ``hirescam explain``, or both; of a cohort store, its first case.
+    """Read a CT, a result of ``hirescam explain``, both, or a saved session; of a cohort store, its first case.
 
     ``progress`` and ``cancelled`` are as for ``read_ct``.
 
@@ -186,19 +188,51 @@ def load_case(
         Anything wrong with the input, or a result that does not belong to the CT.
     """
     from hirescam_napari._cohort import first_case
+    from training.cohort.inputs import Origin, sort_inputs
     from training.cohort.results import find_store, open_store
-    from training.cohort.store import find_case, read_case
+    from training.cohort.session_file import is_session
+    from training.cohort.store import read_case
     from training.io import read_ct
 
     if len(paths) == 1 and find_store(paths[0]) is not None:
         return first_case(open_store(paths[0]))
-    stores = [path for path in paths if find_case(path) is not None]
-    cts = [path for path in paths if path not in stores]
-    if len(stores) > 1 or len(cts) > 1:
-        fact = f"{len(cts)} CTs and {len(stores)} results were given"
-        raise InputError(error("too-many-inputs", fact, "Open one CT, one result, or a CT with its own result."))
-    case = case_of(checked(read_ct(cts[0], series, repair, progress, cancelled))) if cts else Case()
-    return with_explanation(case, read_case(stores[0])) if stores else case
+    saved = [path for path in paths if is_session(path)]
+    if saved:
+        return _saved_case(saved[0], [path for path in paths if path not in saved], progress, cancelled)
+    given = sort_inputs(paths)
+    case = Case()
+    if given.ct is not None:
+        case = case_of(checked(read_ct(given.ct, series, repair, progress, cancelled)))
+        case = replace(case, origin=Origin(given.ct, series, repair))
+    return case if given.result is None else with_explanation(case, read_case(given.result))
+
+
+def _saved_case(path: Path, others: Sequence[Path], progress: Progress | None, cancelled: IsCancelled | None) -> Case:
+    """Return what a session file brings back, with the CT that was given beside it or found where it was."""
+    from training.cohort.inputs import Origin, sort_inputs
+    from training.cohort.session_file import read_session
+    from training.io import read_ct
+
+    session, given = read_session(path), sort_inputs(others)
+    origin = session.origin if given.ct is None else Origin(given.ct)
+    case = Case()
+    if origin is not None:
+        volume = checked(read_ct(origin.path, origin.series, origin.repair, progress, cancelled))
+        _check_pixels(volume, session.pixels_sha256)
+        case = replace(case_of(volume), origin=origin)
+    elif session.explanation is None:
+        fact = "the session's CT is not found, and it holds no result to show without it"
+        raise InputError(error("ct-not-found", fact, "Open the session together with its CT.", path.name))
+    if session.explanation is not None:
+        lost = (warning("no-ct", NO_CT_FACT, "Open the session together with its CT."),) if origin is None else ()
+        case = with_explanation(case, session.explanation.with_issues(*lost))
+    return replace(case, view=session.view)
+
+
+def _check_pixels(volume: Volume, pixels_sha256: str) -> None:
+    if pixels_sha256 and volume.provenance.pixels_sha256 != pixels_sha256:
+        fact = "the CT that is there now is another one than the session's"
+        raise InputError(error("other-ct", fact, "Open the session together with its own CT."))
 
 
 def with_explanation(case: Case, explanation: Explanation) -> Case:
@@ -209,10 +243,10 @@ def with_explanation(case: Case, explanation: Explanation) -> Case:
     InputError
         If the result was made from other pixels than the case's CT.
     """
-    made_from = explanation.provenance.get("pixels_sha256", "")
-    if case.volume is not None and made_from and made_from != case.volume.provenance.pixels_sha256:
-        fact = "the result was made from another CT than the one that is open"
-        raise InputError(error("other-ct", fact, "Open the CT it was made from, or the result alone."))
+    from training.cohort.inputs import check_same_ct
+
+    if case.volume is not None:
+        check_same_ct(case.volume, explanation)
     return replace(case, explanation=explanation)
 
 

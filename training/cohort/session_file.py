@@ -1,0 +1,172 @@
+"""A view that reopens as it was: one file with the result of a CT, what was shown of it, and which CT it belongs to.
+
+The file is a zip archive of ``session.json`` and ``case.zarr``. It holds no CT, no path and no patient data: the CT
+goes by the hash of its pixels, and where it is stays among this user's own settings (:mod:`training.cohort.places`),
+unless the path is asked for. Without its CT a session still opens: maps and plots, and a note.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from training import __version__
+from training.cohort.inputs import Origin
+from training.cohort.places import find_place, remember_place
+from training.cohort.report import INTENDED_USE
+from training.cohort.store import CASE_FOLDER, read_case, write_case
+from training.explain.result import Explanation
+from training.io.atomic import atomic_path
+from training.issues import InputError, error
+
+SUFFIX = ".hirescam"
+"""How session files end."""
+
+SCHEMA, SCHEMA_VERSION = "hirescam-session", 1
+_ABOUT = "session.json"
+_LARGEST_BYTES = 4 << 30
+"""Most that an archive may unpack to; a case takes some MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """What a session file holds.
+
+    Parameters
+    ----------
+    view
+        What was shown, plain JSON types; the viewer knows what it means.
+    explanation
+        The result; None if no model had run.
+    pixels_sha256
+        Of the CT; empty if there was none.
+    origin
+        Where the CT is as far as known here; None otherwise.
+    """
+
+    view: Mapping[str, Any] = field(default_factory=dict)
+    explanation: Explanation | None = None
+    pixels_sha256: str = ""
+    origin: Origin | None = None
+
+
+def write_session(path: str | os.PathLike[str], session: Session, with_path: bool = False) -> None:
+    """Write ``session`` to ``path``, complete or not at all, and note for this user where its CT is.
+
+    Parameters
+    ----------
+    with_path
+        Also write the path of the CT, relative to the session file, for those who move both together; it may hold
+        names.
+
+    Raises
+    ------
+    InputError
+        If the place, or the folder of the user's settings, is not writable.
+    """
+    target = Path(path)
+    origin = session.origin
+    if origin is not None and session.pixels_sha256:
+        remember_place(session.pixels_sha256, origin)
+    with atomic_path(target) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_ABOUT, json.dumps(_describe(session, target, with_path), indent=1, allow_nan=False))
+        if session.explanation is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                write_case(Path(folder) / CASE_FOLDER, session.explanation)
+                _add_folder(archive, Path(folder))
+
+
+def _describe(session: Session, target: Path, with_path: bool) -> dict[str, Any]:
+    origin = session.origin
+    place = None
+    if with_path and origin is not None:
+        place = Path(os.path.relpath(origin.path.absolute(), target.absolute().parent)).as_posix()
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "software": f"hirescam {__version__}",
+        "intended_use": INTENDED_USE,
+        "pixels_sha256": session.pixels_sha256,
+        "series": None if origin is None else origin.series,
+        "repair": origin is not None and origin.repair,
+        "path": place,
+        "has_result": session.explanation is not None,
+        "view": dict(session.view),
+    }
+
+
+def _add_folder(archive: zipfile.ZipFile, folder: Path) -> None:
+    for item in sorted(folder.rglob("*")):
+        if item.is_file():
+            archive.write(item, item.relative_to(folder).as_posix())
+
+
+def is_session(path: str | os.PathLike[str]) -> bool:
+    """Return True if ``path`` is a session file of any version."""
+    source = Path(path)
+    if not source.is_file() or not zipfile.is_zipfile(source):
+        return False
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return _ABOUT in archive.namelist() and SCHEMA.encode() in archive.read(_ABOUT)
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def read_session(path: str | os.PathLike[str]) -> Session:
+    """Read the file that :func:`write_session` wrote; ``origin`` tells where its CT is, if it is found.
+
+    Raises
+    ------
+    InputError
+        Not a session file; damaged; of a newer schema.
+    """
+    source = Path(path)
+    if not is_session(source):
+        raise InputError(error("not-a-session", "it is no session file", "Save the session again.", source.name))
+    try:
+        with zipfile.ZipFile(source) as archive:
+            about = json.loads(archive.read(_ABOUT))
+            _check_schema(about, source)
+            explanation = _read_result(archive, source) if about["has_result"] else None
+            return Session(about["view"], explanation, about["pixels_sha256"], _origin_of(about, source))
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as failure:
+        raise _damaged(source, f"{type(failure).__name__}: {failure}") from failure
+
+
+def _check_schema(about: Mapping[str, Any], source: Path) -> None:
+    if about["schema_version"] != SCHEMA_VERSION:
+        fact = f"it is of schema {about['schema_version']}, this program reads schema {SCHEMA_VERSION}"
+        raise InputError(error("wrong-schema", fact, "Update hirescam-napari.", source.name))
+
+
+def _read_result(archive: zipfile.ZipFile, source: Path) -> Explanation:
+    members = [info for info in archive.infolist() if info.filename.startswith(f"{CASE_FOLDER}/")]
+    if sum(info.file_size for info in members) > _LARGEST_BYTES:
+        raise _damaged(source, "it would unpack to more than 4 GiB")
+    with tempfile.TemporaryDirectory() as folder:
+        for info in members:
+            if ".." in PurePosixPath(info.filename).parts:
+                raise _damaged(source, "a name in it leads out of it")
+            archive.extract(info, folder)
+        return read_case(Path(folder) / CASE_FOLDER)
+
+
+def _origin_of(about: Mapping[str, Any], source: Path) -> Origin | None:
+    """Return where the CT is: beside the session as it was saved, else as this user's settings say."""
+    if about["path"]:
+        there = source.absolute().parent / about["path"]
+        if there.exists():
+            return Origin(there, about["series"], about["repair"])
+    return find_place(about["pixels_sha256"]) if about["pixels_sha256"] else None
+
+
+def _damaged(source: Path, detail: str) -> InputError:
+    fact = f"the session file is damaged ({detail})"
+    return InputError(error("damaged-session", fact, "Save the session again.", source.name))
