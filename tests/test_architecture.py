@@ -133,7 +133,17 @@ def test_importing_the_plugin_is_light(statement: str) -> None:
     assert loaded_by(statement) & heavy == set()
 
 
-@pytest.mark.parametrize("module", ["training.explain.result", "training.io.read", "training.cohort.store"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "training.explain.result",
+        "training.io.read",
+        "training.cohort.store",
+        "training.cohort.results",
+        "training.cohort.sources",
+        "training.evaluate.audit.session",
+    ],
+)
 def test_results_are_read_without_torch(module: str) -> None:
     assert "torch" not in loaded_by(f"import {module}")
 
