@@ -17,6 +17,7 @@ import typer
 from training import __version__
 from training.commands.batch import batch
 from training.commands.check import check
+from training.commands.evaluate import evaluate
 from training.commands.export import export
 from training.commands.partition import partition
 from training.commands.reports import label_reports
@@ -138,7 +139,7 @@ def create_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
-    for command in (explain, export, batch, check, label_reports, partition, phantom, train, models):
+    for command in (explain, export, batch, evaluate, check, label_reports, partition, phantom, train, models):
         app.command()(command)
     return app
 

@@ -6,6 +6,7 @@ may be far outside of it; the band of *cases* says between which scores 95 % of 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,7 +43,7 @@ class Bands:
 
 
 def slice_score_bands(
-    store: CohortStore, label: str, kind: BandKind = "mean", split: str | None = None
+    store: CohortStore, label: str, kind: BandKind = "mean", cases: Collection[str] | None = None
 ) -> Bands | None:
     """Return the bands of one label over the cases of a store whose truth is known; None if none is known.
 
@@ -51,8 +52,8 @@ def slice_score_bands(
     kind
         ``mean``: the 95 % confidence interval of the mean, by Student's t, as in the paper. ``cases``: from the 2.5th
         to the 97.5th percentile of the cases.
-    split
-        Cases of this split only; the paper's figure shows the test set.
+    cases
+        These cases only; the paper's figure shows the test set.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def slice_score_bands(
     index = store.index(label)
     if store.truth is None:
         return None
-    chosen = np.array([split in (None, own) for own in store.splits], dtype=bool)
+    wanted = None if cases is None else set(cases)
+    chosen = np.array([wanted is None or case in wanted for case in store.cases], dtype=bool)
     truth = np.where(chosen, store.truth[:, index], -1)
     if not (truth >= 0).any():
         return None

@@ -17,7 +17,10 @@ from training.geometry import Geometry
 FloatArray = npt.NDArray[np.float64]
 
 UNIFORM, CENTRE, RANDOM_WEIGHTS, PRIOR = "uniform map", "centre prior", "random weights", "prior of place"
-BASELINES = (UNIFORM, CENTRE, RANDOM_WEIGHTS, PRIOR)
+RANDOM_LAST_LAYER = "random last layer"
+"""The model's own Z under a last layer of random weights: what the trunk alone is worth."""
+
+BASELINES = (UNIFORM, CENTRE, RANDOM_WEIGHTS, RANDOM_LAST_LAYER, PRIOR)
 
 CENTRE_WIDTH = 0.25
 """Standard deviation of the centre prior along every axis, as a share of the image's extent."""

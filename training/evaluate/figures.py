@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training.evaluate.bands import Bands
 from training.evaluate.baselines import BASELINES
 from training.evaluate.bootstrap import FloatArray
 from training.evaluate.classification import Classification
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY, LIGHT = "#0072b2", "#d55e00", "#6b6b6b", "#c8c8c8"
 """Two colours that people with any colour vision tell apart (Okabe & Ito 2008), and greys."""
@@ -34,6 +36,11 @@ ROW_INCHES = 0.19
 
 def picture(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
     """Return what ``draw`` puts on one pair of axes as SVG; ``size`` is width and height in inches."""
+    return drawn(lambda figure: draw(figure.add_subplot()), size)
+
+
+def drawn(draw: Callable[[Figure], None], size: tuple[float, float]) -> str:
+    """Return what ``draw`` puts on a figure as SVG; ``size`` is width and height in inches."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -41,7 +48,7 @@ def picture(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
         mpl.rcdefaults()  # whatever the user's own settings are
         mpl.rcParams.update(SETTINGS)
         figure = Figure(figsize=size, layout="constrained")
-        draw(figure.add_subplot())
+        draw(figure)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata=NO_METADATA)
     svg = stream.getvalue()
@@ -131,3 +138,32 @@ def bars_picture(rows: Sequence[Any], unit: str) -> str:
         axes.set_xlim(left=0)
 
     return picture(draw, (7.2, 1.0 + 0.28 * max(2, len(shown))))
+
+
+def bands_picture(found: Sequence[Bands], columns: int = 3) -> str:
+    """Return Figure 13: one panel a label, mean slice score and band of cases with (orange) and without it (blue)."""
+    rows = -(-len(found) // columns)
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+        for panel, one in zip(panels, found, strict=False):
+            _bands(panel, one)
+        for panel in panels[len(found) :]:
+            panel.set_visible(False)
+        panels[0].legend(loc="best", frameon=False, fontsize=7)
+        figure.supxlabel("slice group (head to feet)")
+        figure.supylabel("slice score")
+
+    return drawn(draw, (2.8 * columns, 0.6 + 1.9 * max(1, rows)))
+
+
+def _bands(axes: Axes, one: Bands) -> None:
+    groups = np.arange(len(one.positives_mean))
+    sides = (
+        (one.negatives_mean, one.negatives_low, one.negatives_high, BLUE, "absent"),
+        (one.positives_mean, one.positives_low, one.positives_high, ORANGE, "present"),
+    )
+    for mean, low, high, color, words in sides:
+        axes.fill_between(groups, low, high, color=color, alpha=0.25, linewidth=0)
+        axes.plot(groups, mean, color=color, linewidth=1.2, label=words)
+    axes.set_title(f"{one.label} ({one.n_positive} present)", fontsize=8)

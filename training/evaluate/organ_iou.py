@@ -16,7 +16,7 @@ the positive values that lies in the allowed region.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -260,6 +260,12 @@ def _curves(rows: Sequence[tuple[int, int, FloatArray, float]], labels: Sequence
         iou=np.array([row[2] for row in rows], dtype=np.float64).reshape(-1, len(THRESHOLDS)),
         mass=np.array([row[3] for row in rows], dtype=np.float64),
     )
+
+
+def as_authors(curves: OrganCurves) -> OrganCurves:
+    """Return the curves of the variant ``paper`` by the variant ``authors``: all that is 1 or not applicable is 0."""
+    whole = np.isnan(curves.iou) | (curves.iou == 1.0)
+    return replace(curves, iou=np.where(whole, 0.0, curves.iou))
 
 
 def choose_thresholds(validation: OrganCurves) -> FloatArray:

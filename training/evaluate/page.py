@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from training.evaluate import figures
+from training.evaluate.bands import Bands
 from training.evaluate.classification import Classification
 from training.evaluate.html import document, folded, head, image, table
 from training.evaluate.pairs import OVERALL
@@ -30,6 +31,11 @@ LESION_WORDS = (
     "the peak lies in a lesion; cell_hit: the peak's cell touches one; mass_inside: share of the positive map on "
     "lesions. Distances are medians, shares are means."
 )
+SLICE_WORDS = (
+    "Mean score of every slice group over cases with the abnormality (orange) and without it (blue), with the 95 % "
+    "interval of the mean: Figure 13 of the paper."
+)
+SHOWN_BANDS = 9
 COMPARISON_WORDS = (
     "First minus second on the same cases; share below zero: of the resamples in which the difference is negative."
 )
@@ -42,7 +48,26 @@ def page(evaluation: Evaluation) -> str:
     sections.append(_organ(evaluation.organ_iou) if evaluation.organ_iou else "")
     sections.append(_lesions(evaluation.lesions) if evaluation.lesions else "")
     sections.append(_comparisons(evaluation.comparisons) if evaluation.comparisons else "")
+    sections.append(_slices(evaluation.bands) if evaluation.bands else "")
     return document(evaluation.title, sections)
+
+
+def _slices(found: Sequence[Bands]) -> str:
+    """Return Figure 13: the labels with most positives, and all of them to unfold."""
+    ranked = sorted(found, key=lambda one: -one.n_positive)
+    words = (
+        SLICE_WORDS
+        if found[0].kind == "mean"
+        else SLICE_WORDS.replace("95 % interval of the mean", "95 % of the cases")
+    )
+    caption = f"The {min(len(ranked), SHOWN_BANDS)} abnormalities with most positives"
+    parts = [f"<h2>Slice scores</h2><p>{escape(SLICE_WORDS)}</p>"]
+    parts.append(image(figures.bands_picture(ranked[:SHOWN_BANDS]), caption))
+    if len(ranked) > SHOWN_BANDS:
+        parts.append(
+            folded("All abnormalities", image(figures.bands_picture(ranked), "Every abnormality with positives"))
+        )
+    return "\n".join(parts)
 
 
 def _model(name: str, found: Classification) -> str:

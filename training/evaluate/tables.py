@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from training.evaluate.bands import Bands
 from training.evaluate.bootstrap import BoolArray, Difference, FloatArray, Interval, Resampling
 from training.evaluate.classification import METRIC_NAMES, METRICS, OVER_LABELS, Classification, compare_predictions
 from training.evaluate.lesions import MEASURES
@@ -21,6 +22,7 @@ from training.evaluate.organ_iou import OrganCurves
 from training.evaluate.pairs import Average, GroupResult, compare_pairs, label_groups, summarise_pairs
 from training.evaluate.rows import INTENDED_USE, Row, Rows, plain, to_csv
 from training.io.atomic import atomic_path
+from training.issues import InputError, error
 
 SCHEMA = "hirescam-evaluation"
 SCHEMA_VERSION = 1
@@ -49,6 +51,8 @@ class Evaluation:
         By model.
     organ_iou, lesions, comparisons
         Rows from :func:`organ_rows`, :func:`lesion_rows` and the ``..._comparison_rows`` functions.
+    bands
+        Slice scores of cases with and without every label (Figure 13).
     notes
         Facts about the data and the models that a reader needs, in sentences.
     """
@@ -58,6 +62,7 @@ class Evaluation:
     organ_iou: Rows = ()
     lesions: Rows = ()
     comparisons: Rows = ()
+    bands: tuple[Bands, ...] = ()
     notes: tuple[str, ...] = ()
 
     def tables(self) -> dict[str, Rows]:
@@ -72,6 +77,7 @@ class Evaluation:
             "organ_iou": self.organ_iou,
             "lesions": self.lesions,
             "comparisons": self.comparisons,
+            "slice_scores": tuple(row for found in self.bands for row in band_rows(found)),
         }
         return {name: found for name, found in named.items() if found}
 
@@ -124,6 +130,21 @@ def classification_rows(found: Classification, model: str) -> list[Row]:
     return rows
 
 
+def band_rows(found: Bands) -> list[Row]:
+    """Return one row for every slice group: mean and band of the cases with and without the label."""
+    sides = {"present": found.n_positive, "absent": found.n_negative}
+    curves = {
+        "present": (found.positives_mean, found.positives_low, found.positives_high),
+        "absent": (found.negatives_mean, found.negatives_low, found.negatives_high),
+    }
+    return [
+        {"label": found.label, "truth": side, "n_cases": n, "slice_group": h, "band": found.kind}
+        | {name: float(values[h]) for name, values in zip(("mean", "low", "high"), curves[side], strict=True)}
+        for side, n in sides.items()
+        for h in range(len(found.positives_mean))
+    ]
+
+
 def calibration_rows(found: Classification, model: str) -> list[Row]:
     """Return one row for every reliability bin of every label."""
     return [{"model": model, "label": name} | one.to_dict() for name, bins in found.reliability.items() for one in bins]
@@ -134,6 +155,7 @@ def organ_rows(
     thresholds: Mapping[str, FloatArray],
     about: Row,
     resampling: Resampling | None = None,
+    extra_groups: Mapping[str, BoolArray] | None = None,
 ) -> Rows:
     """Return OrganIoU and soft mass of every source and group.
 
@@ -145,6 +167,8 @@ def organ_rows(
         By source, [M]: from :func:`training.evaluate.organ_iou.choose_thresholds` on that source's validation cases.
     about
         What all rows share: model, variant, placement.
+    extra_groups
+        Masks beside the label groups, such as :func:`training.evaluate.pairs.size_groups`.
 
     Raises
     ------
@@ -156,7 +180,7 @@ def organ_rows(
         raise ValueError(f"no thresholds were chosen on validation for: {', '.join(lacking)}")
     rows: list[Row] = []
     for source, found in curves.items():
-        groups = label_groups(found.labels)
+        groups = {**label_groups(found.labels), **(extra_groups or {})}
         chosen = {f"label: {name}": _number(t) for name, t in zip(found.labels, thresholds[source], strict=True)}
         tables = {"OrganIoU": found.at(thresholds[source]), "soft mass": found.soft_mass()}
         for measure, table in tables.items():
@@ -240,6 +264,13 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
+def check_free(folder: Path) -> None:
+    """Refuse a place where something is already; raises ``InputError``."""
+    if folder.exists():
+        fact = "exists already, and is left as it is"
+        raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", folder.name))
+
+
 def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
     """Write ``folder``, completely or not at all: ``evaluation.json``, a CSV for every table, and the page.
 
@@ -248,7 +279,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
     InputError
         If the place is not writable or the disk is full.
     FileExistsError
-        If ``folder`` exists already.
+        If ``folder`` exists already (:func:`check_free` tells before).
     """
     from training.evaluate.page import page  # loads matplotlib
 

@@ -1,0 +1,177 @@
+"""OrganIoU and soft mass of a store's maps: every method and baseline, variant, placement and group."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from training.cohort.results.layout import ORGAN_GRIDS
+from training.evaluate.baselines import with_baselines
+from training.evaluate.bootstrap import BoolArray, Resampling
+from training.evaluate.cohort.subject import Choice, Subject
+from training.evaluate.organ_iou import (
+    VARIANTS,
+    OrganCase,
+    OrganCurves,
+    Variant,
+    as_authors,
+    choose_thresholds,
+    organ_curves,
+)
+from training.evaluate.rows import Rows
+from training.evaluate.tables import organ_rows, pair_comparison_rows
+from training.explain.result import METHOD_NAMES
+from training.issues import InputError, error
+from training.labels import is_known
+
+FloatArray = npt.NDArray[np.float64]
+
+PLACES = {"receptive_field": "receptive_field", "stretch": "stretch", "authors": "stretch, authors' regions"}
+"""How results call the grids on which organs are kept."""
+
+Key = tuple[Variant, str]
+"""Variant and place."""
+
+Thresholds = Mapping[Key, Mapping[str, FloatArray]]
+"""By variant and place, then by source: [M], NaN where none could be chosen."""
+
+
+@dataclass(frozen=True, eq=False)
+class OrganResult:
+    """Rows for tables, and tables [N, M] of OrganIoU by variant and place, then by source, for comparisons."""
+
+    rows: Rows
+    tables: Mapping[Key, Mapping[str, FloatArray]]
+
+
+def evaluate_organs(
+    subject: Subject,
+    choice: Choice,
+    given: Thresholds | None = None,
+    extra_groups: Mapping[str, BoolArray] | None = None,
+    resampling: Resampling | None = None,
+) -> OrganResult:
+    """Return OrganIoU and soft mass of the judged cases.
+
+    Parameters
+    ----------
+    given
+        Thresholds from an earlier evaluation; None chooses them on ``choice.chosen_on``.
+    extra_groups
+        Masks [N, M] of pairs, such as sizes of lesions, beside the groups of labels.
+
+    Raises
+    ------
+    InputError
+        If there are neither thresholds nor cases to choose them on.
+    """
+    if given is None and not choice.chosen_on:
+        fact = "there are no validation cases to choose the thresholds of OrganIoU on"
+        way_out = (
+            "Give those of an evaluation that had some (--thresholds), or judge the validation cases (--on valid)."
+        )
+        raise InputError(error("no-thresholds", fact, way_out, subject.store.path.name))
+    rows: list[Rows] = []
+    tables: dict[Key, dict[str, FloatArray]] = {}
+    for grid in ORGAN_GRIDS:
+        judged = organ_curves(cases_of(subject, choice.judged, grid), subject.labels)
+        same = choice.chosen_on == choice.judged
+        chosen_on = judged if same or given else organ_curves(cases_of(subject, choice.chosen_on, grid), subject.labels)
+        for variant in VARIANTS:
+            key: Key = (variant, PLACES[grid])
+            own, validation = (_as(variant, curves) for curves in (judged, chosen_on))
+            thresholds = given[key] if given else {name: choose_thresholds(c) for name, c in validation.items()}
+            about = {"model": subject.name, "variant": variant, "placement": PLACES[grid]}
+            rows.append(organ_rows(own, thresholds, about, resampling, extra_groups))
+            tables[key] = {name: curves.at(thresholds[name]) for name, curves in own.items()}
+    return OrganResult(tuple(row for part in rows for row in part), tables)
+
+
+def _as(variant: Variant, curves: Mapping[str, OrganCurves]) -> dict[str, OrganCurves]:
+    return {name: as_authors(one) if variant == "authors" else one for name, one in curves.items()}
+
+
+def cases_of(subject: Subject, cases: Sequence[str], grid: str) -> Iterator[OrganCase]:
+    """Yield maps and allowed regions of every case with a present label that belongs to an organ, else none of them."""
+    placed = np.array([is_known(name) for name in subject.labels], dtype=bool)
+    truth = subject.known(cases)
+    for n, case in enumerate(cases):
+        present = (truth[n] == 1) & placed
+        explanation = subject.store.explanation(case)
+        cells = explanation.geometry("hirescam", "receptive_field" if grid == "receptive_field" else "stretch")
+        allowed = np.zeros((len(subject.labels), *cells.shape), dtype=np.float32)
+        for m in np.flatnonzero(present):
+            allowed[m] = subject.store.allowed(case, subject.labels[m], grid)
+        maps = with_baselines(subject.maps(explanation, present), cells, explanation.input_geometry)
+        yield OrganCase({**maps, **subject.random_maps(case, explanation, present)}, allowed, present)
+
+
+def read_thresholds(file: Path, subject: Subject) -> Thresholds:
+    """Return the thresholds that an earlier evaluation (its folder or ``evaluation.json``) used for the same model.
+
+    Raises
+    ------
+    InputError
+        If the file is no evaluation with thresholds for a model of this name.
+    """
+    path = file / "evaluation.json" if file.is_dir() else file
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["organ_iou"]
+        own = [row for row in rows if row["model"] == subject.name and row["measure"] == "OrganIoU"]
+        found: dict[Key, dict[str, FloatArray]] = {}
+        for row in own:
+            by_source = found.setdefault((row["variant"], row["placement"]), {})
+            values = by_source.setdefault(row["source"], np.full(len(subject.labels), np.nan))
+            label = str(row["group"]).removeprefix("label: ")
+            if label in subject.labels and row["threshold"] is not None:
+                values[subject.labels.index(label)] = row["threshold"]
+    except (OSError, ValueError, KeyError, TypeError) as failure:
+        fact = "is no evaluation with thresholds"
+        raise InputError(error("no-thresholds", fact, "Give the folder of an evaluation.", path.name)) from failure
+    if not found:
+        fact = f"has no thresholds for a model called {subject.name}"
+        raise InputError(error("no-thresholds", fact, "Give an evaluation of the same model.", path.name))
+    return found
+
+
+def compare_sources(found: OrganResult, subject: Subject, resampling: Resampling | None) -> Rows:
+    """Return HiResCAM minus every other source, paired, for every variant and place."""
+    first = METHOD_NAMES["hirescam"]
+    return tuple(
+        {**row, "first": f"{subject.name}: {row['first']}", "second": f"{subject.name}: {row['second']}"}
+        for (variant, place), tables in found.tables.items()
+        for second in tables
+        if second != first
+        for row in pair_comparison_rows(
+            tables[first],
+            tables[second],
+            subject.labels,
+            f"OrganIoU ({variant}, {place})",
+            (first, second),
+            "mean",
+            resampling,
+        )
+    )
+
+
+def compare_models(a: OrganResult, b: OrganResult, first: Subject, second: Subject, plan: Resampling | None) -> Rows:
+    """Return the first model minus the second, paired, for every method, variant and place."""
+    return tuple(
+        row
+        for (variant, place), tables in a.tables.items()
+        for method in METHOD_NAMES.values()
+        for row in pair_comparison_rows(
+            tables[method],
+            b.tables[variant, place][method],
+            first.labels,
+            f"OrganIoU of {method} ({variant}, {place})",
+            (first.name, second.name),
+            "mean",
+            plan,
+        )
+    )

@@ -1,0 +1,171 @@
+"""A store evaluated, alone or against another: everything that its cases' truth allows, as one :class:`Evaluation`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.cohort.results import open_store
+from training.evaluate.bands import Bands, slice_score_bands
+from training.evaluate.bootstrap import BoolArray, Resampling
+from training.evaluate.classification import Classification, evaluate_predictions
+from training.evaluate.cohort import organs, pointing
+from training.evaluate.cohort.known_lesions import KnownLesions, known_lesions
+from training.evaluate.cohort.organs import OrganResult, evaluate_organs, read_thresholds
+from training.evaluate.cohort.pointing import LesionResult, evaluate_lesions
+from training.evaluate.cohort.subject import Choice, JudgedOn, Subject, choose_cases, in_common, make_subject
+from training.evaluate.pairs import size_groups
+from training.evaluate.rows import Row
+from training.evaluate.tables import Evaluation, prediction_comparison_rows
+
+SAME_NAME = " (second)"
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What to evaluate a store with.
+
+    Parameters
+    ----------
+    against
+        Store of another model, to be compared case by case.
+    random
+        Store of the same cases by random weights: the baseline.
+    truth
+        Table of the truth; None takes what the store has.
+    on
+        Which split is judged; None: test, else valid, else all.
+    lesions, lesion_label
+        Table of lesions, and the label of its rows; None looks whether the cohort is one of phantoms.
+    thresholds
+        An earlier evaluation whose thresholds are used; None chooses them on the validation cases.
+    resampling
+        How intervals are made.
+    """
+
+    against: Path | None = None
+    random: Path | None = None
+    truth: Path | None = None
+    on: JudgedOn | None = None
+    lesions: Path | None = None
+    lesion_label: str | None = None
+    thresholds: Path | None = None
+    resampling: Resampling = field(default_factory=Resampling)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found of one model; None where it does not apply."""
+
+    subject: Subject
+    classification: Classification
+    organs: OrganResult | None
+    lesions: LesionResult | None
+
+
+def evaluate_stores(path: Path, settings: EvaluateSettings | None = None) -> Evaluation:
+    """Evaluate the store at ``path``.
+
+    Raises
+    ------
+    InputError
+        A store is none, or not of the same cohort as the others; no truth; no thresholds; a faulty table.
+    """
+    plan = settings or EvaluateSettings()
+    subjects, cases = in_common(_subjects(path, plan))
+    choice = choose_cases(subjects[0].store, cases, plan.on)
+    known = known_lesions(subjects[0].store, plan.lesions, plan.lesion_label)
+    others = [case for case in cases if case not in set(choice.judged)]
+    groups = {} if known is None else size_groups(known.diameters(choice.judged, subjects[0].labels))
+    found = [_found(one, choice, known, others, groups, plan) for one in subjects]
+    return Evaluation(
+        title=f"{' against '.join(one.name for one in subjects)}, {len(choice.judged)} cases",
+        classification={one.subject.name: one.classification for one in found},
+        organ_iou=tuple(row for one in found if one.organs for row in one.organs.rows),
+        lesions=tuple(row for one in found if one.lesions for row in one.lesions.rows),
+        comparisons=tuple(_comparisons(found, plan.resampling)),
+        notes=(*choice.notes, *(note for one in subjects for note in _notes(one, known))),
+        bands=tuple(_bands(subjects[0], choice)),
+    )
+
+
+def _subjects(path: Path, plan: EvaluateSettings) -> list[Subject]:
+    random = None if plan.random is None else open_store(plan.random)
+    first = open_store(path)
+    subjects = [make_subject(first, first.model.name, plan.truth, random)]
+    if plan.against is not None:
+        second = open_store(plan.against)
+        name = second.model.name if second.model.name != first.model.name else second.model.name + SAME_NAME
+        fits = random is not None and (random.cells, random.model.architecture) == (
+            second.cells,
+            second.model.architecture,
+        )
+        subjects.append(make_subject(second, name, plan.truth, random if fits else None))
+    return subjects
+
+
+def _found(
+    subject: Subject,
+    choice: Choice,
+    known: KnownLesions | None,
+    others: Sequence[str],
+    groups: Mapping[str, BoolArray],
+    plan: EvaluateSettings,
+) -> Found:
+    truth = subject.known(choice.judged)
+    predicted = evaluate_predictions(subject.probabilities(choice.judged), truth, subject.labels, plan.resampling)
+    layout = subject.store.layout
+    organ_result = lesion_result = None
+    if "organs" in layout.arrays():
+        given = None if plan.thresholds is None else read_thresholds(plan.thresholds, subject)
+        organ_result = evaluate_organs(subject, choice, given, groups, plan.resampling)
+    if known is not None and layout.has_maps:
+        lesion_result = evaluate_lesions(subject, choice.judged, known, others, groups, plan.resampling)
+    return Found(subject, predicted, organ_result, lesion_result)
+
+
+def _comparisons(found: Sequence[Found], plan: Resampling) -> Iterator[Row]:
+    for one in found:
+        if one.organs is not None:
+            yield from organs.compare_sources(one.organs, one.subject, plan)
+        if one.lesions is not None:
+            yield from pointing.compare_sources(one.lesions, one.subject, plan)
+    if len(found) == 2:
+        yield from _between(found[0], found[1], plan)
+
+
+def _between(a: Found, b: Found, plan: Resampling) -> Iterator[Row]:
+    yield from prediction_comparison_rows(a.classification, b.classification, (a.subject.name, b.subject.name))
+    if a.organs is not None and b.organs is not None:
+        yield from organs.compare_models(a.organs, b.organs, a.subject, b.subject, plan)
+    if a.lesions is not None and b.lesions is not None:
+        yield from pointing.compare_models(a.lesions, b.lesions, a.subject, b.subject, plan)
+
+
+def _notes(subject: Subject, known: KnownLesions | None) -> Iterator[str]:
+    store, model = subject.store, subject.store.model
+    yield f"{subject.name}: {model.architecture}, checkpoint {model.sha256[:12]}. {model.guarantee_words}"
+    if not model.has_maps:
+        return
+    if store.cases:
+        yield f"{subject.name}: {store.explanation(store.cases[0]).where_words}"
+    failed = len(store.failures)
+    if failed:
+        yield f"{subject.name}: {failed} of {len(store.planned)} cases failed and are left out."
+    if "organs" not in store.layout.arrays():
+        yield f"{subject.name}: the store keeps no organs, so there is no OrganIoU."
+    if subject.random is None:
+        yield f"{subject.name}: without a store of random weights (--random) only the last layer is randomised."
+    if known is None:
+        yield "Where lesions lie is not known, so nothing is said about pointing."
+
+
+def _bands(subject: Subject, choice: Choice) -> Iterator[Bands]:
+    """Yield the slice scores of every label that some judged case has."""
+    if not subject.store.model.has_maps:
+        return
+    for label in subject.labels:
+        found = slice_score_bands(subject.store, label, cases=choice.judged)
+        if found is not None and found.n_positive:
+            yield found

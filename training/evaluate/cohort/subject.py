@@ -1,0 +1,217 @@
+"""What is evaluated: a store, the cases that are judged and those that thresholds are chosen on, labels and truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from training.cohort.results import CohortStore
+from training.cohort.sources.tables import Faults, note_duplicates, numbered, read_table, targets_of
+from training.evaluate.baselines import RANDOM_LAST_LAYER, RANDOM_WEIGHTS
+from training.explain.result import METHOD_NAMES, METHODS, Explanation
+from training.io.privacy import case_id_for
+from training.issues import InputError, error
+from training.labels import find_label, is_known
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+MapArray = npt.NDArray[np.float32]
+JudgedOn = Literal["test", "valid", "train", "all"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A store to be evaluated.
+
+    Parameters
+    ----------
+    name
+        What the model is called in tables.
+    store
+        Its results.
+    labels
+        The M labels that are evaluated; the store has them all.
+    truth
+        float64 [N, M] for the N cases of the store: 1 present, 0 absent, NaN unknown.
+    random
+        Store of the same cases by the same architecture with random weights, the baseline; None without one.
+    """
+
+    name: str
+    store: CohortStore
+    labels: tuple[str, ...]
+    truth: FloatArray = field(repr=False)
+    random: CohortStore | None = None
+
+    def rows(self, cases: Sequence[str]) -> npt.NDArray[np.intp]:
+        """Return where the cases stand in the store."""
+        return np.array([self.store.position(case) for case in cases], dtype=np.intp)
+
+    def known(self, cases: Sequence[str]) -> FloatArray:
+        """Return the truth of some cases, [n, M]."""
+        return self.truth[self.rows(cases)]
+
+    def probabilities(self, cases: Sequence[str]) -> FloatArray:
+        """Return the predictions for some cases, [n, M]."""
+        columns = [self.store.index(label) for label in self.labels]
+        return np.asarray(self.store.probabilities[self.rows(cases)][:, columns])
+
+    def maps(self, explanation: Explanation, chosen: BoolArray) -> dict[str, MapArray]:
+        """Return the maps of the chosen labels by method, float32 [M, H, D1, D2]; those of other labels are left 0."""
+        return {METHOD_NAMES[m]: self._filled(explanation, chosen, m) for m in METHODS}
+
+    def random_maps(self, case: str, explanation: Explanation, chosen: BoolArray) -> dict[str, MapArray]:
+        """Return HiResCAM of the random network, and of the model's own Z under a last layer of random weights."""
+        found = {}
+        if self.store.layout.closed_form:
+            found[RANDOM_LAST_LAYER] = self._filled(replace(explanation, weights=self._random_layer), chosen)
+        if self.random is not None:
+            found[RANDOM_WEIGHTS] = self._filled(self.random.explanation(case), chosen)
+        return found
+
+    def _filled(self, case: Explanation, chosen: BoolArray, method: str = "hirescam") -> MapArray:
+        out = np.zeros((len(self.labels), *case.cells.n_cells), dtype=np.float32)  # untouched pages take no memory
+        for m in np.flatnonzero(chosen):
+            out[m] = case.map(self.labels[m], method)  # type: ignore[arg-type]
+        return out
+
+    @property
+    def _random_layer(self) -> npt.NDArray[np.float32]:
+        """Weights of the shape and the spread of the model's own, always the same."""
+        own = self.store.weights
+        return np.random.default_rng(0).normal(0.0, own.std(), own.shape).astype(np.float32)
+
+
+def make_subject(store: CohortStore, name: str, truth: Path | None, random: CohortStore | None = None) -> Subject:
+    """Return the store as a subject: with its own truth, or with that of a table.
+
+    Raises
+    ------
+    InputError
+        Nothing is known of any case; the table is faulty; the random store is of another kind of cells.
+    """
+    known = _truth_of(store) if truth is None else read_truth(truth, store)
+    if np.isnan(known).all():
+        fact = "nothing is known of which case has which abnormality"
+        raise InputError(error("no-truth", fact, "Give a table with --truth.", store.path.name))
+    if random is not None:
+        _check_random(store, random)
+    return Subject(name, store, store.labels, known, random)
+
+
+def _truth_of(store: CohortStore) -> FloatArray:
+    if store.truth is None:
+        return np.full(store.scores.shape, np.nan)
+    return np.where(store.truth < 0, np.nan, store.truth.astype(np.float64))
+
+
+def _check_random(store: CohortStore, random: CohortStore) -> None:
+    missing = set(store.cases) - set(random.cases)
+    same = (store.cells, store.labels, store.input_spec) == (random.cells, random.labels, random.input_spec)
+    if missing or not same:
+        fact = f"lacks {len(missing)} of the cases" if same else "is of another architecture, input or list of labels"
+        way_out = f"Make it by `hirescam batch` of the same cohort with {store.model.architecture}:random."
+        raise InputError(error("not-the-baseline", fact, way_out, random.path.name))
+
+
+def read_truth(table: Path, store: CohortStore) -> FloatArray:
+    """Return the truth of a store's cases by a table with the column ``case`` and columns of labels, [N, M].
+
+    Cases are called as the store calls them, or as the table does from which the store was made. Labels that the table
+    lacks, and cases without a row, are unknown.
+
+    Raises
+    ------
+    InputError
+        If it is no such table, none of its labels is the store's, or none of its cases.
+    """
+    columns, rows = read_table(table)
+    names = {_plain(column): column for column in columns}
+    labels = {m: names[_plain(label)] for m, label in enumerate(store.labels) if _plain(label) in names}
+    if "case" not in columns or not labels:
+        fact = "has no column case" if "case" not in columns else "has no column that is a label of the model"
+        raise InputError(error("no-truth", fact, "Name the columns case and the labels.", table.name))
+    faults, truth = Faults(table.name), np.full(store.scores.shape, np.nan)
+    position = {name: n for n, name in enumerate(store.cases)}
+    note_duplicates(((number, row["case"]) for number, row in numbered(rows)), False, faults)
+    for number, row in numbered(rows):
+        values = targets_of(row, list(labels.values()), number, faults)
+        n = position.get(row["case"], position.get(case_id_for(row["case"])))
+        if n is not None:
+            truth[n, list(labels)] = values
+    if faults.issues():
+        raise InputError(faults.issues())
+    if np.isnan(truth).all():
+        raise InputError(error("no-truth", "names none of the store's cases", "Check the column case.", table.name))
+    return truth
+
+
+def _plain(name: str) -> str:
+    return find_label(name).name if is_known(name) else name
+
+
+def in_common(subjects: Sequence[Subject]) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
+    """Return the subjects with the labels that all have, and the cases that all have, in the order of the first.
+
+    Raises
+    ------
+    InputError
+        If they have no label or no case in common, or say different things about a case.
+    """
+    first = subjects[0]
+    labels = tuple(name for name in first.labels if all(name in one.labels for one in subjects))
+    cases = tuple(case for case in first.store.cases if all(case in set(one.store.cases) for one in subjects))
+    if not labels or not cases:
+        what = "label" if not labels else "case"
+        raise InputError(
+            error("nothing-in-common", f"the stores have no {what} in common", "Give stores of one cohort.")
+        )
+    chosen = tuple(_with_labels(one, labels) for one in subjects)
+    known = [one.known(cases) for one in chosen]
+    if any(not np.array_equal(known[0], other, equal_nan=True) for other in known[1:]):
+        fact = "the stores differ in what is known of the same cases"
+        raise InputError(error("other-truth", fact, "Give one table for both with --truth."))
+    return chosen, cases
+
+
+def _with_labels(subject: Subject, labels: tuple[str, ...]) -> Subject:
+    columns = [subject.labels.index(name) for name in labels]
+    return replace(subject, labels=labels, truth=subject.truth[:, columns])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The cases that are judged, and those on which thresholds are chosen (none if thresholds are given)."""
+
+    judged: tuple[str, ...]
+    chosen_on: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def choose_cases(store: CohortStore, cases: Sequence[str], on: JudgedOn | None) -> Choice:
+    """Return which of ``cases`` are judged: of split ``on``; or the test cases, else the validation cases, else all.
+
+    Raises
+    ------
+    InputError
+        If no case is of split ``on``.
+    """
+    split = dict(zip(store.cases, store.splits, strict=True))
+    counts = [name for name in ("test", "valid", "train") if any(split[case] == name for case in cases)]
+    wanted = on or ("test" if "test" in counts else "valid" if "valid" in counts else "all")
+    judged = tuple(case for case in cases if wanted in ("all", split[case]))
+    if not judged:
+        raise InputError(
+            error("no-cases", f"no case is of split {on}", f"There are {', '.join(counts)}.", store.path.name)
+        )
+    notes = [f"Judged on {len(judged)} cases ({'all splits' if wanted == 'all' else f'split {wanted}'})."]
+    validation = tuple(case for case in cases if split[case] == "valid")
+    if wanted == "test":
+        return Choice(judged, validation, tuple(notes))
+    notes.append("Thresholds were chosen on the cases that are judged, so numbers that use them are too good.")
+    return Choice(judged, judged if wanted == "valid" else validation or judged, tuple(notes))
