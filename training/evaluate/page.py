@@ -55,11 +55,6 @@ def page(evaluation: Evaluation) -> str:
 def _slices(found: Sequence[Bands]) -> str:
     """Return Figure 13: the labels with most positives, and all of them to unfold."""
     ranked = sorted(found, key=lambda one: -one.n_positive)
-    words = (
-        SLICE_WORDS
-        if found[0].kind == "mean"
-        else SLICE_WORDS.replace("95 % interval of the mean", "95 % of the cases")
-    )
     caption = f"The {min(len(ranked), SHOWN_BANDS)} abnormalities with most positives"
     parts = [f"<h2>Slice scores</h2><p>{escape(SLICE_WORDS)}</p>"]
     parts.append(image(figures.bands_picture(ranked[:SHOWN_BANDS]), caption))
