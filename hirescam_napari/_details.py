@@ -137,7 +137,7 @@ def organ_choice(state: ViewState) -> OrganChoice:
 def budget_of(case: Case, explanation: Explanation, label: str, found: ScoreBudget) -> Budget:
     """Return a budget as its panel shows it."""
     allowed = allowed_words(case, label)
-    names = (allowed, *PLACES[1:])
+    names = (f"allowed: {allowed}", *PLACES[1:])
     rows = tuple(BudgetRow(*parts) for parts in zip(names, found.positive, found.negative, strict=True))
     score = float(explanation.scores[explanation.index(label)])
     return Budget(display_name(label), allowed, score, found.bias, rows)

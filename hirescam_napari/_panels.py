@@ -123,7 +123,7 @@ def _row(case: Case, explanation: Explanation, label: str) -> LabelRow:
         region=find_label(label).region if is_known(label) else "other",
         probability=float(explanation.probabilities[explanation.index(label)]),
         ratio=ratio_to_mean(explanation, label),
-        top_slice=(explanation.image_slice(group) if drawn is None else drawn) + 1,
+        top_slice=(explanation.image_slice(group) if drawn is None else drawn) + 1 if explanation.has_maps else None,
         truth=truth_of(case, explanation, label),
     )
 

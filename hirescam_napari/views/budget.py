@@ -239,7 +239,7 @@ def headline(budget: Budget) -> str:
     if evidence <= 0:
         return "No cell of the map speaks for it."
     share = percent(budget.places[0].positive / evidence)
-    return f"{share} of the evidence for it lies in the {budget.allowed}, where it may be."
+    return f"{share} of the evidence for it lies in the {budget.allowed}."
 
 
 def footnote(budget: Budget) -> str:
@@ -280,7 +280,7 @@ def _table(parent: QWidget) -> QTableWidget:
         across.setHighlightSections(False)
         across.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         across.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-    width = table.fontMetrics().horizontalAdvance("−000.00") + 14
+    width = table.fontMetrics().horizontalAdvance("−000.00") + 8
     for column in range(1, len(_COLUMNS)):
         table.setColumnWidth(column, width)
     return table
