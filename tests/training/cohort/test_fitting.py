@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from training.cli import create_app
+from training.cohort.phantom import PhantomGrid, write_cohort
 from training.cohort.sources.table import LABELS_FILE
-from training.fit import TrainConfig
+from training.fit import TrainConfig, load_config
+from training.fit.log import EPOCHS_FILE, STEPS_FILE
 from training.geometry import Geometry
 from training.io.write import write_nifti
 from training.models import load_model
@@ -34,6 +36,19 @@ def cohort(tmp_path: Path) -> Path:
         rows.append(f"c{index},c{index}/ct.nii.gz,{split},0,{index % 2}")
     (tmp_path / "cohort" / LABELS_FILE).write_text("\n".join(rows) + "\n")
     return tmp_path / "cohort"
+
+
+SMALL_PHANTOMS = PhantomGrid((24, 48, 48), (13.5, 7.0, 7.0))
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``hirescam phantom`` writes, small: seeds 3 and 4 to train on, 5 to validate."""
+    return write_cohort(tmp_path_factory.mktemp("phantoms") / "cohort", 3, 3, SMALL_PHANTOMS)
+
+
+def hirescam(*words: str | Path) -> Result:
+    return CliRunner().invoke(create_app(), [str(word) for word in words])
 
 
 def run_train(*arguments: str | Path) -> Result:
@@ -75,3 +90,69 @@ def test_the_demo_preset_needs_no_data(tmp_path: Path, monkeypatch: pytest.Monke
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == {"model": "demo.safetensors"}
     assert asked == [(tmp_path / "run", 7, 3, False)]
+
+
+PHANTOM_SETTINGS = (
+    *("--preset", "tiny", "--set", "input.shape=[24, 48, 48]", "--set", "input.spacing_mm=[13.5, 7.0, 7.0]"),
+    *("--set", "model.width=4", "--set", "run.batch_size=1"),
+)
+
+
+def test_train_takes_what_phantom_writes_with_the_mask_loss_and_augmentation(phantoms: Path, tmp_path: Path) -> None:
+    mask = ("--set", "loss.mask=authors", "--set", "loss.lambda=0.5", "--set", "augment.flip_probability=1")
+    words = ("train", "--data", phantoms, "--output", tmp_path / "run", *PHANTOM_SETTINGS, *mask, "--json")
+    result = hirescam(*words)
+    assert result.exit_code == 0, result.output
+    epochs = json.loads(result.stdout)["epochs"]
+    assert 0.5 < epochs[0]["training_mask_loss"] < 0.8  # about ln 2 without attention
+    model = load_model(tmp_path / "run" / "best.safetensors")
+    assert len(model.labels) == 80
+    assert model.metadata.training["config"]["loss"]["lambda"] == 0.5
+    assert model.metadata.training["n_training_cases"] == 2
+    assert (tmp_path / "run" / STEPS_FILE).read_text(encoding="utf-8").count("\n") == 5
+    assert (tmp_path / "run" / EPOCHS_FILE).read_text(encoding="utf-8").count("\n") == 3
+    assert "of 2: loss" in result.stderr
+    assert "waited for data" in result.stderr
+
+
+def test_a_run_is_resumed_by_its_own_settings(phantoms: Path, tmp_path: Path) -> None:
+    run, shared = tmp_path / "run", ("--cache", tmp_path / "prepared")
+    first = hirescam("train", "--data", phantoms, "--output", run, *PHANTOM_SETTINGS, *shared)
+    assert first.exit_code == 0, first.output
+    assert load_config(run / "config.toml").run.epochs == 2
+    assert not (run / "prepared").exists()
+    again = hirescam("train", "--data", phantoms, "--output", run, *shared, "--resume", "--set", "run.workers=0")
+    assert again.exit_code == 0, again.output
+    other = hirescam("train", "--data", phantoms, "--output", run, *shared, "--resume", "--epochs", "3")
+    assert (other.exit_code, "other settings (run)" in other.stderr) == (1, True)
+
+
+def test_what_the_tables_have_wrong_is_said_before_training(cohort: Path, tmp_path: Path) -> None:
+    table = cohort / LABELS_FILE
+    table.write_text(
+        table.read_text().replace("c0,c0/", "c0,x0/").replace("c1,c1/ct.nii.gz,train,0,1", "c0,c1/ct.nii.gz,train,0,7")
+    )
+    result = run_train("--data", cohort, "--output", tmp_path / "run", "--json")
+    assert result.exit_code == 1
+    codes = {issue["code"] for issue in json.loads(result.stdout)["issues"]}
+    assert codes >= {"no-volume", "bad-value", "duplicate-id"}
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+
+
+def test_unknown_labels_do_not_stop_training(cohort: Path, tmp_path: Path) -> None:
+    table = cohort / LABELS_FILE
+    table.write_text(table.read_text().replace("train,0,1", "train,,1"))
+    result = run_train("--data", cohort / LABELS_FILE, "--kind", "table", "--output", tmp_path / "run", "--json")
+    assert result.exit_code == 0, result.output
+    assert np.isfinite([epoch["training_loss"] for epoch in json.loads(result.stdout)["epochs"]]).all()
+
+
+def test_all_settings_are_printed_and_read_back(tmp_path: Path) -> None:
+    result = hirescam("train", "--print-settings", "--preset", "paper-mask", "--set", "loss.lambda=0.1")
+    assert result.exit_code == 0, result.output
+    (tmp_path / "my.toml").write_text(result.stdout, encoding="utf-8")
+    config = load_config(tmp_path / "my.toml")
+    assert (config.loss.mask, config.loss.lambda_, config.run.patience) == ("authors", 0.1, 15)
+    assert "# weight of the mask loss\nlambda = 0.1\n" in result.stdout
+    as_json = json.loads(hirescam("train", "--print-settings", "--json").stdout)
+    assert as_json["augment"]["flip_probability"] == 0.5
