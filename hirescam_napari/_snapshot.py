@@ -21,8 +21,8 @@ def capture(controller: Controller) -> dict[str, Any]:
         "version": VIEW_VERSION,
         "state": state,
         "slice_mm": canvas.slice_mm,
-        "zoom": float(viewer.camera.zoom),
-        "center": [float(mm) for mm in viewer.camera.center],
+        "zoom": float(viewer.scene.camera.zoom),
+        "center": [float(mm) for mm in viewer.scene.camera.center],
         "contrast_hu": [float(hu) for hu in canvas.cts[0].contrast_limits] if canvas.cts else None,
     }
 
@@ -36,8 +36,8 @@ def restore(controller: Controller, view: Mapping[str, Any]) -> None:
     if view.get("contrast_hu") and canvas.cts:
         canvas.cts[0].contrast_limits = tuple(view["contrast_hu"])
     if isinstance(view.get("zoom"), int | float) and view.get("center"):
-        viewer.camera.center = tuple(view["center"])
-        viewer.camera.zoom = float(view["zoom"])
+        viewer.scene.camera.center = tuple(view["center"])
+        viewer.scene.camera.zoom = float(view["zoom"])
 
 
 def _known_choices(controller: Controller, saved: Mapping[str, Any]) -> dict[str, Any]:

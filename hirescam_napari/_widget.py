@@ -17,16 +17,19 @@ from hirescam_napari._adopt import case_of_layer, ct_layers
 from hirescam_napari._case import Case
 from hirescam_napari._controller import Controller, Ticket
 from hirescam_napari._engine import Engine, Request
+from hirescam_napari._exports import Exporter
 from hirescam_napari._layers import VOLUME_KEY
 from hirescam_napari._organ_work import OrganFinder
 from hirescam_napari._panels import DockPanels, caution_words
 from hirescam_napari._reports import REPORT_FILES, Report, labelled, names_of, report_of, reports_in
 from hirescam_napari._resolve import error_text
 from hirescam_napari._settings import initial_state
+from hirescam_napari._snapshot import restore
 from hirescam_napari._state import Layout
 from hirescam_napari._workers import Function, Job, explain_work, load_work, series_work
 from hirescam_napari.views._layout import WrappedLabel, scrolled
 from hirescam_napari.views.display_panel import DisplayChoice
+from hirescam_napari.views.export_panel import ExportPanel
 from hirescam_napari.views.organs import OrganChoice
 from hirescam_napari.views.run_panel import RunPanel, RunRequest
 from hirescam_napari.views.series_chooser import SeriesChooser
@@ -42,7 +45,7 @@ MODELS = (
 )
 """Models that need no file; random weights serve to measure speed and to test exactness."""
 
-CT_FILES = "CT (*.zip *.dcm *.ima *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.npz);;All files (*)"
+CT_FILES = "CT (*.zip *.dcm *.ima *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.npz *.hirescam);;All files (*)"
 HEADER_LINES = 3
 """Room for the title of a case; longer ones scroll."""
 
@@ -72,7 +75,7 @@ class HiResCamWidget(QWidget):
         self.viewer = napari_viewer
         self.engine = Engine() if engine is None else engine
         self.panels = DockPanels(self)
-        self.run_panel = RunPanel(self)
+        self.run_panel, self.export_panel = RunPanel(self), ExportPanel(self)
         self.repair_button = _hidden_button("Repair and open", self)
         self.tabs, self.pages = QTabWidget(self), QTabWidget(self)
         self.chooser: SeriesChooser | None = None
@@ -82,6 +85,7 @@ class HiResCamWidget(QWidget):
         self._lay_out()
         self.controller = Controller(napari_viewer, self.panels, initial_state())
         self.finder = OrganFinder(self.controller, self._wants_organs, self)
+        self.exporter = Exporter(self.controller, self.export_panel, self.panels.labels_in_order, self)
         self._connect()
         self._offer_cts()
         QTimer.singleShot(0, self._adopt_first)
@@ -111,8 +115,8 @@ class HiResCamWidget(QWidget):
 
     @property
     def busy(self) -> bool:
-        """True while work is under way, finding organs included."""
-        return (self.job is not None and self.job.running) or self.finder.running
+        """True while work is under way, finding organs and exporting included."""
+        return (self.job is not None and self.job.running) or self.finder.running or self.exporter.running
 
     def run(self, request: RunRequest) -> Job | None:
         """Run a model on a CT in the background; None if the CT is refused."""
@@ -206,6 +210,9 @@ class HiResCamWidget(QWidget):
             return
         self._offer_cts()
         self.finder.update()
+        self.exporter.update()
+        if case.view is not None:
+            restore(self.controller, case.view)
         if case.volume is not None and case.explanation is None:
             self.engine.start()
         self.run_panel.set_issues(_issues_of(case))
@@ -218,6 +225,7 @@ class HiResCamWidget(QWidget):
     def _on_explanation(self, explanation: Explanation, ticket: Ticket) -> None:
         if self.controller.show_explanation(explanation, ticket):
             self.finder.update()
+            self.exporter.update()
             self.run_panel.set_issues(explanation.issues)
             self.run_panel.set_caution(caution_words(explanation.model.training))
             self.run_panel.set_status(f"Done in {sum(explanation.seconds.values()):.1f} s on {explanation.device}.")
@@ -293,6 +301,8 @@ class HiResCamWidget(QWidget):
         if self.job is not None:
             self.job.wait(CLOSE_WAIT_S)
         self.finder.wait(CLOSE_WAIT_S)
+        self.exporter.cancel()
+        self.exporter.wait(CLOSE_WAIT_S)
         self.viewer.layers.events.inserted.disconnect(self._on_layers)
         self.viewer.layers.events.removed.disconnect(self._offer_cts)
         self.controller.disconnect()
@@ -317,6 +327,7 @@ class HiResCamWidget(QWidget):
         self.tabs.addTab(scrolled(self.panels.details.organs), "Organs")
         self.tabs.addTab(self._run_tab, "Run")
         self.tabs.addTab(scrolled(_column(self.panels.display, keys)), "Display")
+        self.tabs.addTab(scrolled(self.export_panel), "Export")
         self.tabs.setCurrentWidget(self._run_tab)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 2, 2, 2)
@@ -343,6 +354,7 @@ class HiResCamWidget(QWidget):
         self.viewer.layers.events.inserted.connect(self._on_layers)
         self.viewer.layers.events.removed.connect(self._offer_cts)
         _keys.bind(self.viewer, controller.actions())
+        self.exporter.ended.connect(self._on_finder)
         self._connect_details()
 
     def _connect_details(self) -> None:
@@ -415,7 +427,9 @@ def devices_here() -> tuple[str, ...]:
 
 
 def _issues_of(case: Case) -> tuple[Issue, ...]:
-    return () if case.volume is None else case.volume.issues
+    if case.volume is not None:
+        return case.volume.issues
+    return () if case.explanation is None else case.explanation.issues
 
 
 def _repairable(issues: Sequence[Issue]) -> bool:

@@ -21,7 +21,7 @@ _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
 
 def view(
-    paths: Annotated[list[Path], typer.Argument(help="A CT, a folder made by explain, or both.")],
+    paths: Annotated[list[Path], typer.Argument(help="A CT, a folder made by explain, both, or a saved session.")],
     model: Annotated[str, typer.Option(help="Checkpoint file, demo, or ARCHITECTURE:random.")] = "demo",
     as_json: AsJson = False,
 ) -> None:

@@ -1,0 +1,181 @@
+"""Exports from the viewer: what the window shows becomes a request, a worker thread does it, the panel tells how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from hirescam_napari._case import Case
+from hirescam_napari._controller import Controller
+from hirescam_napari._engine import IsCancelled, Progress
+from hirescam_napari._resolve import policy_of
+from hirescam_napari._snapshot import capture
+from hirescam_napari._state import WINDOWS, Layout, ViewState
+from hirescam_napari._workers import Function, Job
+from hirescam_napari.views.export_panel import ExportChoice, ExportPanel
+from training.cohort.exporting import ExportCase, ExportRequest, export_case
+from training.cohort.session_file import Session, write_session
+from training.evaluate.case_figures import FigureStyle
+from training.explain.result import METHODS
+from training.issues import InputError, Issue, Severity, error
+
+TITLE = "Exporting"
+
+
+class Exporter(QObject):
+    """Does what the panel asks for; what is shown goes on meanwhile.
+
+    Parameters
+    ----------
+    controller
+        Whose case and view are exported.
+    panel
+        Asks, and is told how it goes.
+    shown_labels
+        Gives the abnormalities that the table shows, top to bottom.
+    """
+
+    ended = Signal()
+    """An export is done, was cancelled or failed."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        panel: ExportPanel,
+        shown_labels: Callable[[], Sequence[str]],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.controller, self.panel = controller, panel
+        self.job: Job | None = None
+        self._shown_labels = shown_labels
+        panel.exportRequested.connect(self.export)
+        panel.cancelRequested.connect(self.cancel)
+        panel.saveRequested.connect(self.save_session)
+
+    @property
+    def running(self) -> bool:
+        """True while an export is under way."""
+        return self.job is not None and self.job.running
+
+    def update(self) -> None:
+        """Tell the panel whether there is anything to export."""
+        explanation = self.controller.case.explanation
+        self.panel.set_ready(explanation is not None and explanation.has_maps)
+
+    def export(self, choice: ExportChoice) -> Job | None:
+        """Export what ``choice`` asks for as the window shows it; None if there is nothing to export."""
+        case = export_case_of(self.controller.case)
+        if case is None or self.running:
+            return None
+        request = self._request(choice)
+        job = self.job = Job(export_work(choice.out, case, request), TITLE, self)
+        job.progressed.connect(self.panel.set_progress)
+        job.succeeded.connect(lambda report: self._on_done(report, choice.out))
+        job.failed.connect(self._on_failed)
+        job.cancelled.connect(lambda: self.panel.set_status("Cancelled; nothing was written."))
+        for signal in (job.succeeded, job.failed, job.cancelled):
+            signal.connect(lambda *_: QTimer.singleShot(0, self._on_ended))
+        self.panel.set_issues(())
+        self.panel.set_running(True)
+        job.start()
+        return job
+
+    def cancel(self) -> None:
+        """Give the export up; nothing is written."""
+        if self.job is not None and self.job.running:
+            self.job.cancel()
+
+    def wait(self, seconds: float) -> None:
+        """Let the thread end."""
+        if self.job is not None:
+            self.job.wait(seconds)
+
+    def save_session(self, path: Path) -> None:
+        """Save result and view to ``path``; the panel is told if that fails."""
+        case = self.controller.case
+        pixels = "" if case.volume is None else case.volume.provenance.pixels_sha256
+        try:
+            write_session(path, Session(capture(self.controller), case.explanation, pixels, case.origin))
+        except InputError as refused:
+            self._on_failed(refused)
+            return
+        self.panel.set_status(f"Saved. Reopen it with: hirescam view {path.name}")
+
+    def _request(self, choice: ExportChoice) -> ExportRequest:
+        state = self.controller.state
+        return ExportRequest(
+            labels=self._labels(choice),
+            formats=frozenset(choice.formats),  # type: ignore[arg-type]
+            organs=choice.organs,
+            style=style_of(state, self._window_hu()),
+            slice=self._slice(choice),
+            with_patient_data=choice.with_patient_data,
+        )
+
+    def _labels(self, choice: ExportChoice) -> tuple[str, ...]:
+        explanation, selected = self.controller.case.explanation, self.controller.state.label
+        if explanation is None or selected is None or choice.which == "selected":
+            return (selected,) if selected is not None else ()
+        if choice.which == "shown":
+            return tuple(self._shown_labels())
+        return tuple(explanation.labels[i] for i in explanation.scores.argsort()[::-1][: choice.count])
+
+    def _slice(self, choice: ExportChoice) -> int | None:
+        """Return the shown slice for the selected abnormality; others are drawn in their own top slices."""
+        case = self.controller.case
+        return case.slice_at(self.controller.canvas.slice_mm) if choice.which == "selected" else None
+
+    def _window_hu(self) -> tuple[float, float]:
+        """Return the gray-scale window as it is drawn, by name or set by hand."""
+        cts = self.controller.canvas.cts
+        low, high = cts[0].contrast_limits if cts else WINDOWS[self.controller.state.window].limits_hu
+        return (float(low), float(high))
+
+    def _on_done(self, report: dict[str, Any], out: Path) -> None:
+        count = len(report["export"]["files"])
+        self.panel.set_status(f"Exported {count} files and report.json to {out}.")
+        found = [Issue(**(one | {"severity": Severity(one["severity"])})) for one in report["issues"]]
+        self.panel.set_issues(found)
+
+    def _on_failed(self, failure: Exception) -> None:
+        issues = failure.issues if isinstance(failure, InputError) else (error("failed", str(failure)),)
+        self.panel.set_issues(issues)
+        self.panel.set_status("That did not work; nothing was written.")
+
+    def _on_ended(self) -> None:
+        if not self.running:
+            self.panel.set_running(False)
+            self.ended.emit()
+
+
+def export_case_of(case: Case) -> ExportCase | None:
+    """Return the open case as exports take it; None without a result."""
+    if case.explanation is None:
+        return None
+    return ExportCase(case.explanation, case.volume, case.picture, case.organs, case.origin)
+
+
+def style_of(state: ViewState, window_hu: tuple[float, float]) -> FigureStyle:
+    """Return how figures are drawn so that they show what the window shows; side by side has both methods."""
+    methods = METHODS if state.layout is Layout.SIDE_BY_SIDE or not state.methods else state.methods
+    return FigureStyle(
+        methods=methods,
+        window_hu=window_hu,
+        placement=state.placement,
+        policy=policy_of(state),
+        opacity=state.opacity,
+        smooth=state.smooth,
+    )
+
+
+def export_work(out: Path, case: ExportCase, request: ExportRequest) -> Function:
+    """Return work that exports and gives the report."""
+
+    def work(progress: Progress, cancelled: IsCancelled) -> dict[str, Any]:
+        return export_case(out, case, request, progress, cancelled)
+
+    return work
