@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from training import __version__
+from training.commands.audit import Window, audit_command
 from training.commands.batch import batch
 from training.commands.check import check
 from training.commands.evaluate import evaluate
@@ -130,8 +131,8 @@ def models(
             _list_models(as_json)
 
 
-def create_app() -> typer.Typer:
-    """Return a new command line with every command that needs no window."""
+def create_app(audit_window: Window | None = None) -> typer.Typer:
+    """Return a new command line with every command that needs no window; ``audit`` opens one where it is given."""
     app = typer.Typer(
         name="hirescam",
         no_args_is_help=True,
@@ -141,6 +142,7 @@ def create_app() -> typer.Typer:
     app.callback()(_options)
     for command in (explain, export, batch, evaluate, check, label_reports, partition, phantom, train, models):
         app.command()(command)
+    app.command()(audit_command(audit_window))
     return app
 
 

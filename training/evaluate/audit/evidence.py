@@ -32,6 +32,7 @@ EVIDENCE_FILE = "evidence.npz"
 """In the folder of the verdicts; it can be removed at any time and is worked out again."""
 
 N_PLACES = len(PLACES)
+_COLUMNS = ("hints", "shares", "even")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +114,8 @@ class Evidence:
         """int8 [N, M]: positions in ``HINTS``; of cases not ``known`` yet they say nothing."""
         self.shares = np.full((*shape, N_PLACES), np.nan, dtype=np.float32)
         """float32 [N, M, 4]: of the positive evidence at ``PLACES``."""
+        self.even = np.full(shape, np.nan, dtype=np.float32)
+        """float32 [N, M]: the share of the allowed organ if the evidence were spread evenly."""
         if self.file is not None:
             self.take_kept(self.file.parent)
 
@@ -153,14 +156,15 @@ class Evidence:
         self.hints[n] = hints(books.positive, books.negative, books.bias)
         total = books.positive.sum(axis=1, keepdims=True)
         self.shares[n] = np.divide(books.positive, total, out=np.full_like(books.positive, np.nan), where=total > 0)
+        self.even[n] = books.even[:, 0]
         self.known[n] = True
 
     def _keep(self) -> None:
         if self.file is None:
             return
         with atomic_path(self.file) as partial:
-            np.savez(partial, allow_pickle=False, store=np.array(self.store.sha256), cases=np.array(self.store.cases),
-                     known=self.known, hints=self.hints, shares=self.shares)  # fmt: skip
+            arrays = {"store": np.array(self.store.sha256), "cases": np.array(self.store.cases), "known": self.known}
+            np.savez(partial, allow_pickle=False, **arrays, **{name: getattr(self, name) for name in _COLUMNS})
 
     def take_kept(self, folder: str | os.PathLike[str]) -> None:
         """Take over what was kept for this store in ``folder``; what does not fit, or is damaged, is left out."""
@@ -169,7 +173,7 @@ class Evidence:
             return
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
-                arrays = {name: kept[name] for name in ("store", "cases", "known", "hints", "shares")}
+                arrays = {name: kept[name] for name in ("store", "cases", "known", *_COLUMNS)}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # it is worked out again
             return
         if str(arrays["store"]) != self.store.sha256 or arrays["shares"].shape[1:] != self.shares.shape[1:]:
@@ -177,5 +181,6 @@ class Evidence:
         rows = {str(name): n for n, name in enumerate(arrays["cases"])}
         for n, case in enumerate(self.store.cases):
             if case in rows and arrays["known"][rows[case]]:
-                self.hints[n], self.shares[n] = arrays["hints"][rows[case]], arrays["shares"][rows[case]]
+                for name in _COLUMNS:
+                    getattr(self, name)[n] = arrays[name][rows[case]]
                 self.known[n] = True

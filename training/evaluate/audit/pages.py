@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from training.evaluate.audit.report import Report, Shown, headline
+from training.evaluate.audit.report import Report, Shown, findings
 from training.evaluate.html import document, folded, head, picture, table
 from training.evaluate.rows import Row
 
@@ -42,7 +42,8 @@ TITLE = "Audit of wrong predictions"
 
 def page(report: Report) -> str:
     """Return the page; every text in it is escaped."""
-    sections = [head(TITLE, report.notes), f"<p><strong>{escape(headline(report.summary))}</strong></p>"]
+    sections = [head(TITLE, report.notes)]
+    sections += [f"<p><strong>{escape(words)}</strong></p>" for words in findings(report.summary)]
     for name, rows in report.summary.tables().items():
         title, words, columns = SECTIONS[name]
         content = table(rows, columns or tuple(rows[0]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.evaluate.audit.pages import SECTIONS, TITLE, columns_of
-from training.evaluate.audit.report import Report, Shown, headline
+from training.evaluate.audit.report import Report, Shown, findings
 from training.evaluate.html import number
 from training.evaluate.rows import INTENDED_USE, Row, plain
 
@@ -39,7 +39,9 @@ def write_pdf(path: Path, report: Report) -> None:
 
 def _sheets(report: Report) -> Iterator[list[str]]:
     """Yield the lines of each sheet of text."""
-    blocks = [[TITLE, INTENDED_USE, "", *_wrapped(headline(report.summary)), ""]]
+    blocks = [[TITLE, INTENDED_USE, ""]]
+    for words in findings(report.summary):
+        blocks[0] += [*_wrapped(words), ""]
     blocks[0] += [line for note in report.notes for line in _wrapped(note, "- ")]
     for name, rows in report.summary.tables().items():
         title, words, _ = SECTIONS[name]
@@ -70,7 +72,8 @@ def table_lines(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
 
 
 def _words(column: str) -> str:
-    return {"outside the body": "no body", "hardly any evidence": "little"}.get(column, column)
+    short = {"outside the body": "no body", "hardly any evidence": "little", "in_allowed": "allowed"}
+    return short.get(column, column).removesuffix(" organ").replace("_spread", "").replace("_", " ")
 
 
 def _cell(row: dict[str, Any], column: str) -> str:

@@ -52,7 +52,7 @@ class Illustrator:
             If the stored case is damaged, or the model has no maps.
         """
         picture, explanation = self._picture_of(subject.case), self.store.explanation(subject.case)
-        figure = CaseFigure(explanation, picture, subject.label, _style(view or {}))
+        figure = CaseFigure(explanation, picture, subject.label, _style(view or {}, picture is not None))
         figure.show_slice(_slice(figure, view or {}))
         allowed = self.store.allowed(subject.case, subject.label, figure.style.placement)
         group = figure.group_at(figure.slice)
@@ -86,9 +86,9 @@ def outline(figure: CaseFigure, cells: npt.NDArray[np.floating]) -> None:
         )
 
 
-def _style(view: Mapping[str, Any]) -> FigureStyle:
-    """Return the look that a reviewer left, as far as it is known here."""
-    methods = tuple(method for method in METHODS if method in view.get("methods", ("hirescam",)))
+def _style(view: Mapping[str, Any], has_ct: bool) -> FigureStyle:
+    """Return the look that a reviewer left, as far as it is known here; both maps where there is no CT beside them."""
+    methods = tuple(method for method in METHODS if not has_ct or method in view.get("methods", ("hirescam",)))
     low, high = view.get("contrast", WINDOWS["lung"].limits_hu)
     placement = "stretch" if view.get("placement") == "stretch" else "receptive_field"
     return FigureStyle(methods or ("hirescam",), (float(low), float(high)), placement, dpi=DPI)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from training import __version__
 from training.evaluate.audit.predictions import THRESHOLD_KINDS
 from training.evaluate.audit.select import Filter
 from training.evaluate.audit.session import Audit
+from training.evaluate.audit.suggest import MOST
 from training.evaluate.audit.summary import Summary, agreed_verdicts
 from training.evaluate.audit.verdicts import Entry, Subject
 from training.evaluate.rows import INTENDED_USE, Row, plain, to_csv
@@ -113,6 +114,28 @@ def headline(summary: Summary) -> str:
     return (
         f"{found['count']} of {found['of']} judged wrong predictions ({percent(found['share'])}, {interval}) "
         "have a map that shows the error."
+    )
+
+
+def findings(summary: Summary) -> list[str]:
+    """Return what a reader has to know first: the answer, and labels that look as if learnt from something else."""
+    return [headline(summary), *(_suspicion(row) for row in summary.suggestions if _is_suspect(row))]
+
+
+def _is_suspect(row: Row) -> bool:
+    """Say whether most wrong predictions of a label rest on evidence elsewhere, more than spreading it evenly would."""
+    if row["outside_low"] is None or row["in_allowed"] is None:
+        return False
+    return bool(row["outside_low"] > MOST and row["in_allowed"] < row["evenly_spread"])
+
+
+def _suspicion(row: Row) -> str:
+    interval = f"95 % interval {percent(row['outside_low'])} to {percent(row['outside_high'])}"
+    return (
+        f"{display_name(row['label']).capitalize()}: in {row['n_outside']} of {row['n_known']} wrong predictions "
+        f"({percent(row['outside'])}, {interval}) most of the evidence lies outside the allowed organ; half of them "
+        f"have {percent(row['in_allowed'])} or less of it inside, where spreading it evenly would put "
+        f"{percent(row['evenly_spread'])}. This label may have been learnt from something else."
     )
 
 
@@ -229,15 +252,15 @@ def write_report(
     Raises
     ------
     InputError
-        The place is not writable, the disk is full, or the store is damaged.
-    FileExistsError
-        If ``folder`` exists already.
+        There is something at ``folder`` already, the place is not writable, the disk is full, or the store is damaged.
     """
+    from training.cohort.output import check_target
     from training.evaluate.audit.pages import page
     from training.evaluate.audit.pdf import write_pdf
 
+    check_target(folder, own=frozenset(), made_by="audit")
     report = build_report(audit, wanted, pictures, progress)
-    with atomic_path(folder, overwrite=False) as partial:
+    with atomic_path(folder) as partial:
         partial.mkdir()
         (partial / CSV_FILE).write_text(to_csv(report.verdicts), encoding="utf-8")
         (partial / TABLES).mkdir()

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from training.evaluate.audit.agreement import agreements, share
 from training.evaluate.audit.evidence import Evidence
 from training.evaluate.audit.predictions import Outcome, Predictions
@@ -37,8 +40,9 @@ class Summary:
     by_label
         By label: share of judged wrong predictions whose map shows the error.
     suggestions
-        By label: wrong predictions whose books are known, how many each suggestion fits, and the share with most of
-        the evidence outside the allowed organ.
+        By label: wrong predictions whose books are known, how many each suggestion fits, the share with most of the
+        evidence outside the allowed organ, and the median share of the evidence inside it, as found and if it were
+        spread evenly.
     against_suggestions
         By suggestion and verdict: how many judged wrong predictions.
     agreement
@@ -57,7 +61,7 @@ class Summary:
 
     def tables(self) -> dict[str, Rows]:
         """Return the rows of every table by its name; tables without rows are left out."""
-        names = ("progress", "verdicts", "by_label", "suggestions", "against_suggestions", "agreement")
+        names = ("verdicts", "by_label", "suggestions", "against_suggestions", "agreement", "progress")
         return {name: getattr(self, name) for name in names if getattr(self, name)}
 
 
@@ -166,8 +170,23 @@ def _suggestion_rows(
         fits = {hint.value: int((evidence.hints[rows, m] == code).sum()) for code, hint in enumerate(HINTS)}
         judged = len(rows) - fits[Hint.UNKNOWN.value]
         found = share(int(outside[rows, m].sum()), judged)
-        ends = {"outside_low": found.low, "outside_high": found.high}
-        yield {"label": label, "wrong": len(rows), **fits, "outside": found.value, **ends}
+        yield {
+            "label": label,
+            "wrong": len(rows),
+            **fits,
+            "n_outside": found.count,
+            "n_known": found.of,
+            "outside": found.value,
+            "outside_low": found.low,
+            "outside_high": found.high,
+            "in_allowed": _median(evidence.shares[rows, m, 0]),
+            "evenly_spread": _median(evidence.even[rows, m]),
+        }
+
+
+def _median(values: npt.NDArray[np.floating]) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else None
 
 
 def _crossed(predictions: Predictions, evidence: Evidence, said: Standing) -> Iterable[Row]:

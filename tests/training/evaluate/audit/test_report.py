@@ -15,6 +15,7 @@ from training.evaluate.audit.select import Filter
 from training.evaluate.audit.session import Audit, audit_folder
 from training.evaluate.audit.summary import ANYBODY, SHOWN
 from training.evaluate.audit.verdicts import VERDICTS, Verdict
+from training.issues import InputError
 
 NASTY = '=1+1 <script>alert("x")</script> $x^2$'
 
@@ -85,7 +86,7 @@ def test_the_report_is_written_whole(audited: CohortStore, tmp_path: Path) -> No
     pdf = (out / "audit.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
     assert len(re.findall(rb"/Type /Page\b", pdf)) >= 3 + 2
-    with pytest.raises(FileExistsError):
+    with pytest.raises(InputError, match="holds other things"):
         write_report(out, Audit(audited), pictures=0)
 
 
