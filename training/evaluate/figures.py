@@ -6,6 +6,7 @@ matplotlib is loaded when the first picture is drawn. The same results give the 
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -166,4 +167,4 @@ def _bands(axes: Axes, one: Bands) -> None:
     for mean, low, high, color, words in sides:
         axes.fill_between(groups, low, high, color=color, alpha=0.25, linewidth=0)
         axes.plot(groups, mean, color=color, linewidth=1.2, label=words)
-    axes.set_title(f"{one.label} ({one.n_positive} present)", fontsize=8)
+    axes.set_title(textwrap.fill(f"{one.label} ({one.n_positive} present)", 34), fontsize=8)

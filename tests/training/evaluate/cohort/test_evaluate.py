@@ -1,0 +1,237 @@
+"""A store evaluated: the numbers are those of the functions, baselines and n/a included, and files are complete."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.cohorts import write_model, write_phantoms
+from tests.stores import make_store
+from training.cli import create_app
+from training.cohort.batch import BatchSettings, open_for_filling, prepare_batch, run_batch
+from training.cohort.results import CohortStore, open_store
+from training.evaluate.baselines import CENTRE, PRIOR, RANDOM_LAST_LAYER, RANDOM_WEIGHTS, UNIFORM
+from training.evaluate.bootstrap import Resampling
+from training.evaluate.classification import evaluate_predictions
+from training.evaluate.cohort import EvaluateSettings, evaluate_stores
+from training.evaluate.lesions import ball, measure_map
+from training.evaluate.organ_iou import THRESHOLDS, organ_iou
+from training.evaluate.tables import Evaluation
+from training.issues import InputError
+
+PLAN = Resampling(40, 3)
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Stores of the same cases and truth: a model, a random one of the same cells, another one."""
+    made = tmp_path_factory.mktemp("stores")
+    one = make_store(made / "a", n_cases=16, n_labels=4)
+    other = make_store(made / "b", n_cases=16, n_labels=4, seed=100)
+    truth = [("case", *open_store(one).labels)]
+    known = open_store(one).truth
+    assert known is not None
+    known = known.copy()
+    known[:, 3] = 0
+    truth += [(case, *row) for case, row in zip(open_store(one).cases, known.tolist(), strict=True)]
+    with (made / "truth.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(truth)
+    return {"a": one, "b": other, "truth": made / "truth.csv"}
+
+
+@pytest.fixture(scope="module")
+def evaluation(stores: dict[str, Path]) -> Evaluation:
+    settings = EvaluateSettings(stores["b"], stores["b"], stores["truth"], resampling=PLAN)
+    return evaluate_stores(stores["a"], settings)
+
+
+def cases_in(store: CohortStore, split: str = "test") -> list[str]:
+    return [case for case, own in zip(store.cases, store.splits, strict=True) if own == split]
+
+
+def row_of(rows: tuple[dict[str, object], ...], **wanted: object) -> dict[str, object]:
+    found = [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_predictions_are_judged_on_the_test_cases(evaluation: Evaluation, stores: dict[str, Path]) -> None:
+    store = open_store(stores["a"])
+    rows = [store.position(case) for case in cases_in(store)]
+    assert store.truth is not None
+    truth = store.truth[rows].astype(float)
+    truth[:, 3] = 0
+    expected = evaluate_predictions(store.probabilities[rows], truth, store.labels, PLAN)
+    found = evaluation.classification[store.model.name]
+    assert found.n_cases == 8
+    assert found.not_applicable == (store.labels[3],)
+    for metric in ("auroc", "brier"):
+        assert found.per_label(metric) == expected.per_label(metric)
+    assert "Judged on 8 cases (split test)." in evaluation.notes
+
+
+@pytest.mark.parametrize(("variant", "placement"), [("paper", "receptive_field"), ("authors", "stretch")])
+def test_organ_iou_reuses_the_thresholds_of_validation(
+    evaluation: Evaluation, stores: dict[str, Path], variant: str, placement: str
+) -> None:
+    store = open_store(stores["a"])
+    assert store.truth is not None
+    values, chosen = [], []
+    for m, label in enumerate(store.labels[:3]):
+
+        def curve(case: str, label: str = label) -> list[float]:
+            allowed = store.allowed(case, label, placement)
+            assert allowed is not None
+            return [organ_iou(store.explanation(case).map(label), allowed, t, variant) for t in THRESHOLDS]
+
+        having = {
+            s: [c for c in cases_in(store, s) if store.truth[store.position(c), m] == 1] for s in ("valid", "test")
+        }
+        best = int(np.argmax(np.mean([curve(case) for case in having["valid"]], axis=0)))
+        chosen.append(THRESHOLDS[best])
+        values += [curve(case)[best] for case in having["test"]]
+    about = {"model": store.model.name, "variant": variant, "placement": placement, "measure": "OrganIoU"}
+    rows = [row for row in evaluation.organ_iou if row["model"] == store.model.name]
+    found = row_of(tuple(rows), **about, source="HiResCAM", group="all")
+    assert found["value"] == pytest.approx(np.mean(values))
+    assert found["n_pairs"] == len(values)
+    for label, threshold in zip(store.labels, chosen, strict=False):
+        assert row_of(tuple(rows), **about, source="HiResCAM", group=f"label: {label}")["threshold"] == threshold
+    empty = row_of(tuple(rows), **about, source="HiResCAM", group=f"label: {store.labels[3]}")
+    assert empty["value"] is None
+
+
+def test_baselines_stand_beside_every_number(evaluation: Evaluation, stores: dict[str, Path]) -> None:
+    sources = {"HiResCAM", "Grad-CAM", UNIFORM, CENTRE, RANDOM_WEIGHTS, RANDOM_LAST_LAYER}
+    for variant in ("paper", "authors"):
+        for placement in ("receptive_field", "stretch", "stretch, authors' regions"):
+            found = {
+                row["source"]
+                for row in evaluation.organ_iou
+                if (row["variant"], row["placement"], row["group"]) == (variant, placement, "all")
+            }
+            assert found == sources
+    store = open_store(stores["a"])
+    assert store.truth is not None
+    positive = store.truth[:, :3] == 1
+    shares = [
+        float(np.mean(store.allowed(case, store.labels[m])))
+        for case in cases_in(store)
+        for m in np.flatnonzero(positive[store.position(case)])
+    ]
+    uniform = row_of(
+        tuple(row for row in evaluation.organ_iou if row["model"] == store.model.name),
+        source=UNIFORM, variant="paper", placement="receptive_field", measure="OrganIoU", group="all",
+    )  # fmt: skip
+    assert uniform["value"] == pytest.approx(np.mean(shares))
+
+
+def test_models_are_compared_case_by_case(evaluation: Evaluation, stores: dict[str, Path]) -> None:
+    names = list(evaluation.classification)
+    assert len(names) == 2
+    first, second = (evaluation.classification[name] for name in names)
+    found = row_of(evaluation.comparisons, first=names[0], second=names[1], measure="AUROC", group="mean over labels")
+    difference = (first.over_labels("auroc", "mean").value or 0) - (second.over_labels("auroc", "mean").value or 0)
+    assert found["difference"] == pytest.approx(difference)
+    values = [
+        row_of(
+            evaluation.organ_iou,
+            model=name, source="Grad-CAM", variant="paper", placement="stretch", measure="OrganIoU", group="all",
+        )["value"]
+        for name in names
+    ]  # fmt: skip
+    found = row_of(
+        evaluation.comparisons,
+        first=names[0], second=names[1], measure="OrganIoU of Grad-CAM (paper, stretch)", group="all",
+    )  # fmt: skip
+    assert found["difference"] == pytest.approx(values[0] - values[1])  # type: ignore[operator]
+
+
+def test_lesions_of_a_table_are_pointed_at(stores: dict[str, Path], tmp_path: Path) -> None:
+    store = open_store(stores["a"])
+    case, other = cases_in(store)[0], cases_in(store, "valid")[0]
+    centre = store.explanation(case).image_geometry.to_world((3.0, 200.0, 300.0))
+    with (tmp_path / "nodules.csv").open("w", newline="") as stream:
+        header = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
+        csv.writer(stream).writerows([header, (case, *centre, 12), (other, *(centre + 20), 30)])
+    settings = EvaluateSettings(
+        lesions=tmp_path / "nodules.csv", lesion_label=store.labels[1], resampling=Resampling(5)
+    )
+    found = evaluate_stores(stores["a"], settings)
+    explanation = store.explanation(case)
+    expected = measure_map(
+        explanation.map(store.labels[1]), explanation.geometry(placement="stretch"), [ball(centre, 12)]
+    )
+    for measure in ("error_mm", "mass_inside", "hit"):
+        row = row_of(found.lesions, source="HiResCAM", placement="stretch", measure=measure, group="all")
+        assert row["value"] == pytest.approx(getattr(expected, measure))
+    row = row_of(found.lesions, source=UNIFORM, placement="stretch", measure="hit", group="size: 10 to 30 mm")
+    assert row["n_pairs"] == 1
+    row = row_of(found.lesions, source=PRIOR, placement="stretch", measure="to_centre_mm", group="all")
+    assert row["value"] == pytest.approx(np.sqrt(3 * 20**2))
+
+
+def test_phantoms_bring_their_own_lesions_and_the_command_writes_everything(tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "phantoms", n=7)
+    settings = BatchSettings(str(write_model(tmp_path / "tiny.safetensors")), device="cpu")
+    batch = prepare_batch(tmp_path / "phantoms", tmp_path / "store", settings)
+    open_for_filling(tmp_path / "store", batch.plan)
+    run_batch(batch)
+    done = run(tmp_path / "store", "-o", tmp_path / "out", "--on", "all", "--resamples", "10", "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert document["organ_iou"]
+    assert {row["source"] for row in document["lesions"]} >= {
+        "HiResCAM",
+        "Grad-CAM",
+        UNIFORM,
+        CENTRE,
+        RANDOM_LAST_LAYER,
+    }
+    files = {item.name for item in (tmp_path / "out").iterdir()}
+    tables = {"summary", "labels", "calibration", "organ_iou", "lesions", "comparisons", "slice_scores"}
+    assert files == {"evaluation.json", "evaluation.html"} | {f"{name}.csv" for name in tables}
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    for words in ("Predictions", "Organs", "Lesions", "Comparisons", "Slice scores", "not for clinical use"):
+        assert words in page
+    again = run(tmp_path / "store", "-o", tmp_path / "out")
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(create_app(), ["evaluate", *(str(argument) for argument in arguments)])
+
+
+def test_thresholds_of_an_earlier_evaluation_are_used(stores: dict[str, Path], tmp_path: Path) -> None:
+    none = Resampling(0)
+    first = evaluate_stores(stores["a"], EvaluateSettings(on="valid", resampling=none))
+    assert any("too good" in note for note in first.notes)
+    (tmp_path / "evaluation.json").write_text(json.dumps(first.to_dict()))
+    reused = evaluate_stores(stores["a"], EvaluateSettings(thresholds=tmp_path, resampling=none))
+    assert reused.organ_iou == evaluate_stores(stores["a"], EvaluateSettings(resampling=none)).organ_iou
+    with pytest.raises(InputError, match="no evaluation with thresholds"):
+        evaluate_stores(stores["a"], EvaluateSettings(thresholds=stores["truth"]))
+
+
+def test_what_cannot_be_evaluated_is_refused_with_a_way_out(stores: dict[str, Path], tmp_path: Path) -> None:
+    unknown = make_store(tmp_path / "unknown", n_cases=4, truth=False)
+    with pytest.raises(InputError, match="--truth"):
+        evaluate_stores(unknown)
+    with pytest.raises(InputError, match="no case is of split train"):
+        evaluate_stores(stores["a"], EvaluateSettings(on="train"))
+    larger = make_store(tmp_path / "larger", n_cases=16, n_labels=4, cells=(4, 4))
+    with pytest.raises(InputError, match="another architecture"):
+        evaluate_stores(stores["a"], EvaluateSettings(random=larger))
+    with pytest.raises(InputError, match="differ in what is known"):
+        evaluate_stores(stores["a"], EvaluateSettings(against=stores["b"]))
+    (tmp_path / "wrong.csv").write_text("case,nodules\na,1\n")
+    with pytest.raises(InputError, match="no column that is a label"):
+        evaluate_stores(stores["a"], EvaluateSettings(truth=tmp_path / "wrong.csv"))
+    assert run(tmp_path / "nothing", "-o", tmp_path / "out").exit_code == 1
+    assert not (tmp_path / "out").exists()
