@@ -100,9 +100,9 @@ class OrganLayers:
             _hide(layer)
             return
         if plan != old:
-            lines = lines_mm(plan)
-            layer.data = lines
-            layer.scale, layer.translate = _along_slices(plan)
+            layer.data = lines_mm(plan)
+            if old is None or (old.scale, old.translate) != (plan.scale, plan.translate):
+                layer.scale, layer.translate = _along_slices(plan)
         if not layer.visible:
             layer.visible = True
         self._lined[i] = plan
