@@ -13,6 +13,8 @@ from tests.explanations import make_explanation
 from training.cohort.results.fill import Plan, create_store, filling, write_pending
 from training.cohort.results.layout import Layout, ZDtype
 from training.cohort.results.sources import Origin
+from training.explain import cam
+from training.explain.result import Explanation
 from training.preprocess import InputSpec
 
 SPLITS = ("valid", "test")
@@ -30,6 +32,8 @@ def make_store(
     truth: bool = True,
     missing: Sequence[int] = (),
     origin: Origin | None = None,
+    dense: bool = False,
+    n_features: int = 4,
     **options: Any,
 ) -> Path:
     """Write a store to ``folder`` and return it.
@@ -44,44 +48,61 @@ def make_store(
         False leaves all labels unknown.
     missing
         Cases that are planned but have no result.
+    dense
+        Z without a zero, which compresses least.
     options
         As for ``make_explanation`` in tests/explanations.py.
     """
     made = [
-        make_explanation(n_labels, n_groups, cells, seed + n, n_features=4, in_plane=60, **options)
+        make_explanation(n_labels, n_groups, cells, seed + n, n_features=n_features, in_plane=60, **options)
         for n in range(n_cases)
     ]
-    first, names = made[0], [f"case-{n:04d}" for n in range(n_cases)]
-    explanations = [_of(first, one, name) for one, name in zip(made, names, strict=True)]
-    scores = np.stack([case.scores for case in explanations])
-    known = (scores > np.median(scores, axis=0)).astype(np.int8)
-    layout = Layout(n_cases, n_labels, first.cells, 4, z_dtype, has_organs=organs)
-    plan = Plan(
-        cases=names,
-        splits=[SPLITS[n % 2] for n in range(n_cases)],
-        labels=first.labels,
-        truth=known if truth else np.full_like(known, -1),
-        sides=np.zeros(known.shape, dtype=np.uint8),
-        model=first.model,
-        input_spec=InputSpec((0.8, 0.8, 0.8), first.input_geometry.shape),
-        layout=layout,
-        head=(first.weights.astype(np.float32), first.bias.astype(np.float32)),
-        made_with={"precision": "fp32"},
-        origin=origin or Origin(),
-    )
+    if dense:
+        made = [replace(one, z=np.abs(one.z - np.float32(0.7))) for one in made]
+    cases = [_of(made[0], one, _name(n)) for n, one in enumerate(made)]
+    plan = plan_of(cases, organs, truth, z_dtype, origin)
     create_store(folder, plan)
-    for row, case in enumerate(explanations):
+    for row, case in enumerate(cases):
         if row not in missing:
-            write_pending(folder, row, layout, case, _organs(first.cells.n_cells) if organs else None, {"passed": True})
+            arrays = _organs(case.cells.n_cells) if organs else None
+            write_pending(folder, row, plan.layout, case, arrays, {"passed": True})
     with filling(folder) as store:
         store.gather()
     return folder
 
 
-def _of(first: Any, case: Any, name: str) -> Any:
-    """Return ``case`` with the head of ``first``."""
-    from training.explain import cam
+def plan_of(
+    cases: Sequence[Explanation],
+    organs: bool = True,
+    truth: bool = True,
+    z_dtype: ZDtype = "float32",
+    origin: Origin | None = None,
+) -> Plan:
+    """Return the plan of a store of ``cases``, under the names and splits of :func:`make_store`."""
+    first = cases[0]
+    scores = np.stack([case.scores for case in cases])
+    known = (scores > np.median(scores, axis=0)).astype(np.int8)
+    return Plan(
+        cases=[_name(n) for n in range(len(cases))],
+        splits=[SPLITS[n % 2] for n in range(len(cases))],
+        labels=first.labels,
+        truth=known if truth else np.full_like(known, -1),
+        sides=np.zeros(known.shape, dtype=np.uint8),
+        model=first.model,
+        input_spec=InputSpec((0.8, 0.8, 0.8), first.input_geometry.shape),
+        layout=Layout(len(cases), len(first.labels), first.cells, first.z.shape[1], z_dtype, has_organs=organs),
+        head=(first.weights.astype(np.float32), first.bias.astype(np.float32)),
+        made_with={"precision": "fp32"},
+        origin=origin or Origin(),
+    )
 
+
+def _name(n: int) -> str:
+    return f"case-{n:04d}"
+
+
+def _of(first: Explanation, case: Explanation, name: str) -> Explanation:
+    """Return ``case`` with the head of ``first``."""
     scores = cam.scores(case.z, first.weights, first.bias)
     return replace(case, case_id=name, weights=first.weights, bias=first.bias, model=first.model, scores=scores)
 

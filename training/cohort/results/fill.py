@@ -265,22 +265,25 @@ class Filling:
 
     def _gather_block(self, number: int, rows: range, new: list[int]) -> None:
         results = {row: _load(pending_file(self.path, row)) for row in new}
-        span = slice(rows.start, rows.stop)
-        for name, spec in self.layout.arrays().items():
+        for name in self.layout.arrays():
             if name in results[new[0]]:
-                array = _array(self._group, name)
-                values = np.array(array[span]) if self._is_touched(rows) else _blank(len(rows), spec)
-                for row in new:
-                    values[row - rows.start] = results[row][name]
-                array[span] = values
+                self._write_rows(name, rows, {row: results[row][name] for row in new})
         self._write_details(number, rows, {row: results[row][_DETAILS].tobytes() for row in new})
+        self._write_rows("state", rows, dict.fromkeys(new, np.uint8(DONE)))
         self._state[new] = DONE
-        _array(self._group, "state")[span] = self._state[span]
         for row in new:
             pending_file(self.path, row).unlink()
 
+    def _write_rows(self, name: str, rows: range, new: Mapping[int, Any]) -> None:
+        """Put ``new`` into the rows of a block, which are written as a whole; the others stay."""
+        array, spec, span = _array(self._group, name), self.layout.arrays()[name], slice(rows.start, rows.stop)
+        values = np.array(array[span]) if self._is_touched(rows) else _blank(len(rows), spec)
+        for row, value in new.items():
+            values[row - rows.start] = value
+        array[span] = values
+
     def _is_touched(self, rows: range) -> bool:
-        return bool((self._state[rows.start : rows.stop] == DONE).any())
+        return bool((self._state[rows.start : rows.stop] != NOT_DONE).any())
 
     def _write_details(self, number: int, rows: range, new: Mapping[int, bytes]) -> None:
         file = details_file(self.path, number)
