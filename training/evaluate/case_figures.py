@@ -51,11 +51,12 @@ _PLACED = {
     "stretch": "cells stretched over the slice, as in the paper",
 }
 _SETTINGS: Any = {"text.parse_math": False, "svg.hashsalt": "hirescam", "font.size": 8}
-_NO_METADATA: dict[FigureFormat, dict[str, None]] = {
+NO_METADATA: dict[FigureFormat, dict[str, None]] = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
     "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
 }
+"""Nothing that differs from day to day or names this computer goes into a figure."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ class CaseFigure:
 
         stream = io.BytesIO()
         with mpl.rc_context({**_SETTINGS}):
-            self.figure.savefig(stream, format=kind, dpi=self.style.dpi, metadata=_NO_METADATA[kind])
+            self.figure.savefig(stream, format=kind, dpi=self.style.dpi, metadata=NO_METADATA[kind])
         return stream.getvalue()
 
     # ---- layout, in inches from the lower left

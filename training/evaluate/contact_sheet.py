@@ -1,0 +1,235 @@
+"""The same label over many cases: the top slice of each, small, on one shared scale."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from training.evaluate.case_figures import (
+    NO_METADATA,
+    FigureFormat,
+    colormap,
+    draw_colour_bar,
+    mark_sides,
+    plane_extent,
+)
+from training.evaluate.compare import DEFAULT_THRESHOLD, SheetEntry
+from training.explain.display import NOTHING
+from training.explain.placement import Placement
+from training.explain.result import METHOD_NAMES, Explanation, Method
+from training.geometry import Geometry
+from training.issues import Cancelled
+from training.labels import display_name
+from training.picture import WINDOWS, Picture, picture_of, to_display, to_lps
+from training.words import NOT_FOR_CLINICAL_USE, percent
+
+if TYPE_CHECKING:
+    from training.cohort.results import CohortStore
+
+NO_DATA_HU = -3024
+"""Drawn black in every window: where the CT of a case is not at hand."""
+
+_TILE, _GAP, _HEAD, _FOOT = 1.9, 0.08, 0.62, 0.55
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One case of a sheet, one slice thick; all tiles lie about the same point, so that they can share a camera.
+
+    Parameters
+    ----------
+    entry
+        Case, probability, slice group, truth.
+    predicted
+        Whether the label counts as predicted.
+    values
+        float32 [1, D1, D2]: the map in the top slice group, signed.
+    grid
+        Where it is drawn.
+    picture
+        The CT's slice there; black where ``has_ct`` is False.
+    """
+
+    entry: SheetEntry
+    predicted: bool
+    values: npt.NDArray[np.float32]
+    grid: Geometry
+    picture: Picture
+    has_ct: bool
+
+    @property
+    def outcome(self) -> str:
+        """TP, FP, FN or TN; empty where the truth is unknown."""
+        if self.entry.truth < 0:
+            return ""
+        return ("TP" if self.predicted else "FN") if self.entry.truth else ("FP" if self.predicted else "TN")
+
+    @property
+    def name(self) -> str:
+        """Case, probability and outcome in one line."""
+        return " · ".join(part for part in (self.entry.case, percent(self.entry.probability), self.outcome) if part)
+
+
+def read_tiles(
+    store: CohortStore,
+    label: str,
+    entries: Sequence[SheetEntry],
+    method: Method = "hirescam",
+    placement: Placement = "receptive_field",
+    with_cts: bool = True,
+    progress: Callable[[int, int, str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> list[Tile]:
+    """Return the tiles of ``entries``; of each CT one slice is kept.
+
+    Parameters
+    ----------
+    with_cts
+        False draws maps alone, at once; reading a CT takes seconds.
+
+    Raises
+    ------
+    InputError
+        A result or a CT that cannot be read. A CT that is not where it was is drawn black instead.
+    Cancelled
+        ``cancelled`` said so; asked before every case.
+    """
+    tiles = []
+    for done, entry in enumerate(entries):
+        if cancelled is not None and cancelled():
+            raise Cancelled
+        if progress is not None:
+            progress(done, len(entries), "reading cases")
+        explanation = store.explanation(entry.case)
+        volume = store.volume(entry.case) if with_cts else None
+        picture = None if volume is None else picture_of(volume)
+        threshold = store.thresholds.get(label, DEFAULT_THRESHOLD)
+        tiles.append(make_tile(explanation, label, entry, picture, method, placement, threshold))
+    return tiles
+
+
+def make_tile(
+    explanation: Explanation,
+    label: str,
+    entry: SheetEntry,
+    picture: Picture | None = None,
+    method: Method = "hirescam",
+    placement: Placement = "receptive_field",
+    threshold: float = DEFAULT_THRESHOLD,
+) -> Tile:
+    """Return one tile: the map of ``label`` in the entry's slice group, over the slice of ``picture`` there."""
+    grid = explanation.geometry(method, placement)
+    centre = _centre(explanation.input_geometry)
+    values = explanation.map(label, method)[entry.group : entry.group + 1]
+    shown = _blank(explanation.input_geometry, centre) if picture is None else _slice_of(picture, grid, entry, centre)
+    predicted = entry.probability >= threshold
+    return Tile(entry, predicted, values, _moved(grid, entry.group, centre), shown, picture is not None)
+
+
+def _centre(geometry: Geometry) -> npt.NDArray[np.float64]:
+    """Return the middle of the field of view in the display frame, mm."""
+    return to_display(geometry.to_world((np.asarray(geometry.shape) - 1) / 2))
+
+
+def _moved(geometry: Geometry, slice_index: int, centre: npt.NDArray[np.float64]) -> Geometry:
+    """Return one slice of ``geometry``, at position 0, with ``centre`` at the origin of its plane."""
+    corner = to_display(geometry.to_world((slice_index, 0, 0))) - centre
+    corner[0] = 0.0
+    return Geometry.canonical((1, *geometry.shape[1:]), geometry.spacing_mm, to_lps(corner).tolist())
+
+
+def _slice_of(picture: Picture, grid: Geometry, entry: SheetEntry, centre: npt.NDArray[np.float64]) -> Picture:
+    position = picture.geometry.to_index(grid.to_world((entry.group, 0, 0)))[0]
+    number = int(np.clip(np.floor(position + 0.5), 0, picture.geometry.shape[0] - 1))
+    return Picture(picture.hu[number : number + 1].copy(), _moved(picture.geometry, number, centre), picture.inverted)
+
+
+def _blank(geometry: Geometry, centre: npt.NDArray[np.float64]) -> Picture:
+    halved = geometry.resampled([mm * n / 2 for mm, n in zip(geometry.spacing_mm, geometry.shape, strict=True)])
+    return Picture(np.full((1, *halved.shape[1:]), NO_DATA_HU, np.int16), _moved(halved, 0, centre))
+
+
+def shared_limit(tiles: Sequence[Tile]) -> float:
+    """Return the end of the colour scale of all tiles: their largest value, 1 where there is no evidence at all."""
+    reach = max((float(tile.values.max()) for tile in tiles), default=0.0)
+    return reach if reach > NOTHING else 1.0
+
+
+def sheet_words(tiles: Sequence[Tile], method: Method) -> str:
+    """Return what the colours of a sheet stand for."""
+    return f"{METHOD_NAMES[method]}, positive evidence; one scale for all cases, up to {shared_limit(tiles):.3g}"
+
+
+def draw_sheet(
+    tiles: Sequence[Tile],
+    label: str,
+    model: str,
+    kind: FigureFormat = "png",
+    method: Method = "hirescam",
+    window_hu: tuple[float, float] = WINDOWS["lung"].limits_hu,
+    columns: int = 4,
+    opacity: float = 0.6,
+    dpi: int = 150,
+) -> bytes:
+    """Return a contact sheet as a file of ``kind``.
+
+    Raises
+    ------
+    ValueError
+        If there are no tiles.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    if not tiles:
+        raise ValueError("a contact sheet needs at least one case")
+    columns = min(columns, len(tiles))
+    rows = ceil(len(tiles) / columns)
+    size = (columns * (_TILE + _GAP) + _GAP, rows * (_TILE + 0.22) + _HEAD + _FOOT)
+    limit = shared_limit(tiles)
+    stream = io.BytesIO()
+    with mpl.rc_context({"text.parse_math": False, "svg.hashsalt": "hirescam"}):
+        figure = Figure(figsize=size, facecolor="white")
+        name = display_name(label)
+        _text(figure, 0.01, 1 - 0.08 / size[1], f"{name[:1].upper()}{name[1:]}", 12, "left")
+        _text(figure, 0.99, 1 - 0.08 / size[1], NOT_FOR_CLINICAL_USE.upper(), 8, "right")
+        _text(figure, 0.01, 1 - 0.33 / size[1], f"model {model}, top slice of each case", 8, "left", "normal")
+        for (x, y), tile in zip(_places(len(tiles), columns, size), tiles, strict=True):
+            axes = figure.add_axes((x / size[0], y / size[1], _TILE / size[0], _TILE / size[1]))
+            _draw_tile(axes, tile, limit, window_hu, opacity)
+        bar = figure.add_axes((_GAP / size[0], 0.36 / size[1], 1.5 * _TILE / size[0], 0.09 / size[1]))
+        draw_colour_bar(bar, (0.0, limit), "sequential")
+        _text(figure, 1.65 * _TILE / size[0], 0.42 / size[1], sheet_words(tiles, method), 7, "left", "normal")
+        figure.savefig(stream, format=kind, dpi=dpi, metadata=NO_METADATA[kind])
+    return stream.getvalue()
+
+
+def _places(count: int, columns: int, size: tuple[float, float]) -> Iterator[tuple[float, float]]:
+    for n in range(count):
+        row, column = divmod(n, columns)
+        yield (_GAP + column * (_TILE + _GAP), size[1] - _HEAD - (row + 1) * (_TILE + 0.22))
+
+
+def _draw_tile(axes: Any, tile: Tile, limit: float, window_hu: tuple[float, float], opacity: float) -> None:
+    extent = plane_extent(tile.picture.geometry)
+    axes.set_facecolor("black")
+    gray = "gray_r" if tile.picture.inverted else "gray"
+    low, high = window_hu
+    if tile.has_ct:
+        axes.imshow(tile.picture.hu[0], gray, vmin=low, vmax=high, extent=extent, interpolation="bilinear")
+    alpha = opacity if tile.has_ct else 1.0
+    drawn = {"cmap": colormap("sequential"), "vmin": 0.0, "vmax": limit, "alpha": alpha, "interpolation": "nearest"}
+    axes.imshow(tile.values[0], extent=plane_extent(tile.grid), **drawn)
+    axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
+    axes.set_title(tile.name, fontsize=6.5, pad=2)
+    mark_sides(axes)
+
+
+def _text(figure: Any, x: float, y: float, text: str, size: float, side: str, weight: str = "bold") -> None:
+    figure.text(x, y, text, fontsize=size, ha=side, va="top", fontweight=weight)
