@@ -1,7 +1,8 @@
 """What the mask loss adds to a training step: ``python benchmarks/mask_loss.py [--size small|full]`` prints JSON.
 
 A step of AxialNet is one CT forward, the classification loss, backward, and SGD. The mask loss shares the forward pass;
-what it adds is attention from Z and the last layer's weights, the loss, and its own backward to Z and these weights.
+what it adds is the allowed regions from organ cells, attention from Z and the last layer's weights, the loss, and its
+own backward to Z and these weights.
 That addition is timed by itself (forward and backward from Z and weights on) and divided by the step's time without
 it, for every variant; and once, for comparison, the whole step is timed with and without the authors' variant, in turn.
 
@@ -31,6 +32,7 @@ from torch import Tensor
 
 from training.fit.losses import classification_loss
 from training.fit.mask_loss import Attention, MaskLossSettings, Variant, mask_loss
+from training.fit.regions import allowed_cells
 from training.models import AxialNet, NetworkConfig, build_network
 from training.models.execute import find_device
 from training.preprocess import InputSpec
@@ -85,12 +87,14 @@ def step_of(network: AxialNet, n_groups: int, allowed: Tensor, device: torch.dev
     return step
 
 
-def addition_of(z: Tensor, weights: Tensor, allowed: Tensor, settings: MaskLossSettings) -> Callable[[], None]:
-    """Return a function that does what a mask loss adds to a step."""
+def addition_of(
+    z: Tensor, weights: Tensor, organs: Tensor, choice: Tensor, settings: MaskLossSettings
+) -> Callable[[], None]:
+    """Return a function that does what a mask loss adds to a step, making the allowed regions included."""
 
     def work() -> None:
         z.grad = weights.grad = None
-        mask_loss(z, weights, allowed, settings=settings).backward()
+        mask_loss(z, weights, allowed_cells(organs, choice), settings=settings).backward()
 
     return work
 
@@ -101,9 +105,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     config = config_of(options)
     network = build_network(config, 0).train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     groups = options.groups or config.n_groups
-    allowed = torch.zeros((N_LABELS, *network.cells.n_cells), device=device)
-    allowed[:PRESENT, :, : allowed.shape[2] // 2] = 1
-    step = step_of(network, groups, allowed, device)
+    organs = (torch.rand((3, *network.cells.n_cells), device=device) > 0.5).float()
+    choice = torch.zeros((N_LABELS, 3), device=device)
+    choice[:PRESENT, :2] = 1
+    step = step_of(network, groups, allowed_cells(organs, choice), device)
     scale = config.n_groups / groups
     plain, with_mask = [], []
     for _ in range(options.repeats):
@@ -115,7 +120,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     shares = {}
     for variant in get_args(Variant):
         for on in get_args(Attention):
-            work = addition_of(z, weights, allowed, MaskLossSettings(variant, on))
+            work = addition_of(z, weights, organs, choice, MaskLossSettings(variant, on))
             seconds = statistics.median(timed(work, options.mask_repeats, device))
             shares[f"{variant} on {on}"] = {"milliseconds": round(1e3 * seconds, 3), "share": seconds / base}
     return {

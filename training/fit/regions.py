@@ -106,4 +106,4 @@ def considered_labels(
 
 def allowed_cells(organ_cells: Tensor, choice: Tensor) -> Tensor:
     """Return the allowed region of every label [M, H, D1, D2] for organ cells [3, H, D1, D2] and choice [M, 3]."""
-    return torch.einsum("mo,ohij->mhij", choice, organ_cells).clamp(max=1.0)
+    return torch.einsum("mo,ohij->mhij", choice, organ_cells).clamp_(max=1.0)
