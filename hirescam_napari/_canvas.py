@@ -50,13 +50,14 @@ class Canvas:
 
     @property
     def layers(self) -> list[Layer]:
-        """The session's own layers in the order the grid needs: CT, map, organs, region, box for each method."""
+        """The session's own layers in the order the grid needs: CT, organs, map, region, box for each method."""
         own: list[Layer] = []
         for i, method in enumerate(METHODS):
             own += [
                 *self.cts[i : i + 1],
+                *self.organs.below(i),
                 *([self.maps[method]] if method in self.maps else []),
-                *self.organs.on(i),
+                *self.organs.above(i),
                 *self.fields[i : i + 1],
             ]
         return own

@@ -18,7 +18,7 @@ from training.partition.organs import LEFT_LUNG, MEDIASTINUM, ORGAN_NAMES, RIGHT
 ORGANS_NAME, REGION_NAME = "Organs", "Allowed region"
 ORGAN_COLORS: dict[int, str] = {RIGHT_LUNG: "#39a9ff", LEFT_LUNG: "#c58bff", MEDIASTINUM: "#ff6fb5"}
 REGION_COLOR = "#5dff9b"
-REGION_WIDTH_MM = 1.6
+REGION_WIDTH_MM = 2.2
 
 
 class OrganLayers:
@@ -37,9 +37,13 @@ class OrganLayers:
         self._drawn: list[OrganPlan | None] = []
         self._lined: list[RegionPlan | None] = []
 
-    def on(self, canvas: int) -> list[Layer]:
-        """Return the layers that belong to one canvas, bottom to top."""
-        return [*self.organs[canvas : canvas + 1], *self.regions[canvas : canvas + 1]]
+    def below(self, canvas: int) -> list[Layer]:
+        """Return the layers of one canvas that lie between its CT and its map."""
+        return [*self.organs[canvas : canvas + 1]]
+
+    def above(self, canvas: int) -> list[Layer]:
+        """Return the layers of one canvas that lie over its map."""
+        return [*self.regions[canvas : canvas + 1]]
 
     def apply(self, plan: DisplayPlan) -> bool:
         """Draw organs and region of ``plan``; return True if layers were added, which then need their places.

@@ -27,8 +27,8 @@ SCALE_ENDS = {
 }
 """What the end of the color scale is, for every key of ``SCALINGS``."""
 
-CONTOUR_PX = 1
-"""Inner width of the organs' contours; napari adds one outside."""
+CONTOUR_MM = 1.4
+"""Inner width of the organs' contours, at least one pixel; napari adds one outside."""
 
 NO_MAPS = "This model has no maps"
 HEURISTIC_NOTICE = "Heuristic organ mask used"
@@ -155,7 +155,7 @@ def _organ_plan(state: ViewState, case: Case) -> OrganPlan | None:
         case.drawn_organs,
         scale=place["scale"],
         translate=place["translate"],
-        contour_px=0 if state.fill_organs else CONTOUR_PX,
+        contour_px=0 if state.fill_organs else max(1, round(CONTOUR_MM / case.picture.geometry.spacing_mm[2])),
         opacity=state.organ_opacity,
         visible=state.show_organs,
     )
