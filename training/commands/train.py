@@ -58,13 +58,18 @@ def _trained(
     from training.cohort.fitting import summary, train_on_folder
     from training.fit.processes import is_main
     from training.fit.run import notices
+    from training.issues import Cancelled
 
     if not is_main():
         return summary(train_on_folder(data, output, config, resume, kind=kind, cache=cache))
     for text in notices(config):
         say(text)
-    with progress_bars() as progress:
-        return summary(train_on_folder(data, output, config, resume, progress, say, kind, cache))
+    try:
+        with progress_bars() as progress:
+            return summary(train_on_folder(data, output, config, resume, progress, say, kind, cache))
+    except Cancelled:
+        say("What was done is kept; --resume goes on from here.")
+        raise
 
 
 def _demo(config: TrainConfig, output: Path, resume: bool) -> dict[str, Any]:

@@ -54,6 +54,8 @@ class RunLog:
             return
         folder.mkdir(parents=True, exist_ok=True)
         rewrite_steps(folder / STEPS_FILE, place.steps_done)
+        if place.history:
+            self._write_epochs(place)
         self._stream = (folder / STEPS_FILE).open("a", newline="", encoding="utf-8", buffering=1)
         if tensorboard:
             from tensorboardX import SummaryWriter
@@ -68,10 +70,7 @@ class RunLog:
 
     def epoch(self, place: Place) -> None:
         """Write all epochs, of which the last is new."""
-        if self._folder is None:
-            return
-        with atomic_path(self._folder / EPOCHS_FILE) as partial:
-            partial.write_text(table(EpochRecord, map(asdict, place.history)), encoding="utf-8")
+        self._write_epochs(place)
         self._scalars("epoch", asdict(place.history[-1]), place.steps_done)
 
     def close(self) -> None:
@@ -80,6 +79,11 @@ class RunLog:
             self._stream.close()
         if self._board is not None:
             self._board.close()
+
+    def _write_epochs(self, place: Place) -> None:
+        if self._folder is not None:
+            with atomic_path(self._folder / EPOCHS_FILE) as partial:
+                partial.write_text(table(EpochRecord, map(asdict, place.history)), encoding="utf-8")
 
     def _scalars(self, group: str, values: dict[str, Any], step: int) -> None:
         if self._board is not None:
