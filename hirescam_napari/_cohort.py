@@ -45,9 +45,26 @@ def stored_case(store: CohortStore, name: str, bands: BandsOf | None = None) -> 
     InputError
         If its result is missing or damaged, or the CT cannot be read or is another one than was explained.
     """
-    explanation = store.explanation(name)
-    case, lost = _with_ct(store, name)
-    explanation = explanation.with_issues(*lost)
+    store.position(name)
+    return assembled(store, name, *_with_ct(store, name), bands)
+
+
+def assembled(
+    store: CohortStore, name: str, case: Case, lost: tuple[Issue, ...] = (), bands: BandsOf | None = None
+) -> Case:
+    """Return ``case`` (a CT, or nothing) with everything that ``store`` knows of the case ``name``.
+
+    Parameters
+    ----------
+    lost
+        Why there is no CT.
+
+    Raises
+    ------
+    InputError
+        If its result is missing or damaged, or the CT is another one than was explained.
+    """
+    explanation = store.explanation(name).with_issues(*lost)
     placed = {place: store.organ_cells(name, place) for place in PLACEMENTS}
     text = None if lost else store.report(name)
     return replace(

@@ -13,6 +13,7 @@ from training.cohort.results import CohortStore
 from training.evaluate.audit.source import SourceCT, source_ct
 from training.evaluate.audit.verdicts import Subject
 from training.evaluate.case_figures import CaseFigure, FigureStyle, plane_extent
+from training.explain.placement import Placement
 from training.explain.result import METHODS
 from training.picture import WINDOWS, Picture, picture_of, to_lps
 
@@ -88,10 +89,11 @@ def outline(figure: CaseFigure, cells: npt.NDArray[np.floating]) -> None:
 
 def _style(view: Mapping[str, Any], has_ct: bool) -> FigureStyle:
     """Return the look that a reviewer left, as far as it is known here; both maps where there is no CT beside them."""
-    methods = tuple(method for method in METHODS if not has_ct or method in view.get("methods", ("hirescam",)))
-    low, high = view.get("contrast", WINDOWS["lung"].limits_hu)
-    placement = "stretch" if view.get("placement") == "stretch" else "receptive_field"
-    return FigureStyle(methods or ("hirescam",), (float(low), float(high)), placement, dpi=DPI)  # type: ignore[arg-type]
+    state = view.get("state", {})
+    methods = tuple(method for method in METHODS if not has_ct or method in state.get("methods", ("hirescam",)))
+    low, high = view.get("contrast_hu") or WINDOWS["lung"].limits_hu
+    placement: Placement = "stretch" if state.get("placement") == "stretch" else "receptive_field"
+    return FigureStyle(methods or ("hirescam",), (float(low), float(high)), placement, dpi=DPI)
 
 
 def _slice(figure: CaseFigure, view: Mapping[str, Any]) -> int:

@@ -132,9 +132,9 @@ def _is_suspect(row: Row) -> bool:
 def _suspicion(row: Row) -> str:
     interval = f"95 % interval {percent(row['outside_low'])} to {percent(row['outside_high'])}"
     return (
-        f"{display_name(row['label']).capitalize()}: in {row['n_outside']} of {row['n_known']} wrong predictions "
-        f"({percent(row['outside'])}, {interval}) most of the evidence lies outside the allowed organ; half of them "
-        f"have {percent(row['in_allowed'])} or less of it inside, where spreading it evenly would put "
+        f"{display_name(row['label']).capitalize()}: in {row['n_outside']} of the {row['n_with_evidence']} wrong "
+        f"predictions that have evidence ({percent(row['outside'])}, {interval}) most of it lies outside the allowed "
+        f"organ; half of them have {percent(row['in_allowed'])} or less of it inside, where spreading it evenly would put "
         f"{percent(row['evenly_spread'])}. This label may have been learnt from something else."
     )
 

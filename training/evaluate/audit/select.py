@@ -80,6 +80,7 @@ class Selection(Sequence[Subject]):
     """
 
     def __init__(self, predictions: Predictions, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> None:
+        self._predictions = predictions
         self._cases, self._labels = predictions.cases, predictions.labels
         self.rows, self.columns = rows, columns
 
@@ -96,6 +97,15 @@ class Selection(Sequence[Subject]):
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
         return Subject(self._cases[self.rows[index]], self._labels[self.columns[index]])
+
+    def row_of(self, subject: Subject) -> int | None:
+        """Return the position of ``subject``, None if it is not among them."""
+        known = self._predictions
+        if subject.case not in known.case_index or subject.label not in known.label_index:
+            return None
+        n, m = known.at(subject)
+        found = np.flatnonzero((self.rows == n) & (self.columns == m))
+        return int(found[0]) if found.size else None
 
 
 @dataclass(frozen=True)

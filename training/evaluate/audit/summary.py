@@ -40,8 +40,8 @@ class Summary:
     by_label
         By label: share of judged wrong predictions whose map shows the error.
     suggestions
-        By label: wrong predictions whose books are known, how many each suggestion fits, the share with most of the
-        evidence outside the allowed organ, and the median share of the evidence inside it, as found and if it were
+        By label: wrong predictions whose books are known, how many each suggestion fits, the share (of those that have
+        evidence) with most of it outside the allowed organ, and the median share of the evidence inside it, as found and if it were
         spread evenly.
     against_suggestions
         By suggestion and verdict: how many judged wrong predictions.
@@ -168,14 +168,14 @@ def _suggestion_rows(
         if not len(rows):
             continue
         fits = {hint.value: int((evidence.hints[rows, m] == code).sum()) for code, hint in enumerate(HINTS)}
-        judged = len(rows) - fits[Hint.UNKNOWN.value]
-        found = share(int(outside[rows, m].sum()), judged)
+        with_evidence = len(rows) - fits[Hint.UNKNOWN.value] - fits[Hint.HARDLY_ANY.value]
+        found = share(int(outside[rows, m].sum()), with_evidence)
         yield {
             "label": label,
             "wrong": len(rows),
             **fits,
             "n_outside": found.count,
-            "n_known": found.of,
+            "n_with_evidence": found.of,
             "outside": found.value,
             "outside_low": found.low,
             "outside_high": found.high,
