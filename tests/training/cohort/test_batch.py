@@ -59,6 +59,11 @@ def run(data: Path, out: Path, model: Path, *more: str) -> Result:
     return CliRunner().invoke(create_app(), [str(argument) for argument in arguments])
 
 
+def waiting_in(store: Path) -> list[Path]:
+    """Return the results that wait to be gathered."""
+    return [file for file in store.glob("pending/*.npz") if file.stem.isdigit()]
+
+
 def arrays_of(store: Path) -> dict[str, np.ndarray]:
     opened = open_store(store)
     found = {"scores": opened.scores, "truth": opened.truth, "sides": opened.sides}
@@ -167,7 +172,7 @@ def test_killed_again_and_again_it_ends_with_the_same_store(
     for wanted in (1, 3):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
         deadline = time.monotonic() + 100
-        while process.poll() is None and len(list(out.glob("pending/*.npz"))) < wanted:
+        while process.poll() is None and len(waiting_in(out)) < wanted:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
@@ -181,6 +186,44 @@ def test_killed_again_and_again_it_ends_with_the_same_store(
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name)
     assert open_store(out).sha256 == open_store(made).sha256
+
+
+def test_a_table_needs_no_labels_and_one_missing_ct_stops_nothing(phantoms: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "Doe_Jane").mkdir()
+    shutil.copyfile(phantoms / "phantom-000001" / "ct.nii.gz", tmp_path / "Doe_Jane" / "ct.nii.gz")
+    rows = [("Jane Doe", "Doe_Jane/ct.nii.gz", "test", "Mrs Doe is well."), ("Gone", "Gone/ct.nii.gz", "test", "")]
+    with (tmp_path / "table.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("case", "path", "split", "report"), *rows])
+    done = run(tmp_path / "table.csv", tmp_path / "s", model, "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout) | {"issues": []} == {
+        "cases": 2, "done_before": 0, "done": 1, "failed": 1, "store": "s", "issues": []
+    }  # fmt: skip
+    store = open_store(tmp_path / "s")
+    assert store.truth is None
+    assert store.report(store.cases[0]) == "Mrs Doe is well."
+    assert store.volume(store.cases[0]) is not None
+    assert len(store.failures) == 1
+    for file in (tmp_path / "s").rglob("*"):
+        assert not file.is_file() or not any(name in file.read_bytes() for name in (b"Doe", b"Jane", b"Gone")), file
+
+
+def test_ctrl_c_stops_cleanly(phantoms: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    command = [sys.executable, "-m", "training.cli", "batch", phantoms, "-o", out, "--model", model]
+    command += ["--workers", "0", "--device", "cpu", "--json"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603
+    deadline = time.monotonic() + 100
+    while process.poll() is None and not waiting_in(out):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate()
+    assert process.returncode in (0, 130)  # 0: it was done before the signal came
+    assert process.returncode == 0 or json.loads(text)["error"] == "stopped"
+    assert len(open_store(out)) == 6 if process.returncode == 0 else 1 <= len(open_store(out)) <= 6
+    assert not waiting_in(out)
+    assert not [file for file in out.rglob("*") if "partial" in file.name]
 
 
 def test_two_at_once_are_refused_but_workers_are_many(made: Path, phantoms: Path, model: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Origin:
             return None
         found = find_source(self.data, self.kind, memo)
         if isinstance(found, GenericTable):
-            return GenericTable(self.data, keep_names=self.keep_names, needs_labels=False)
+            return GenericTable(self.data, keep_names=self.keep_names, needs_labels=False, needs_volumes=False)
         return found
 
     @cached_property

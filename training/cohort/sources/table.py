@@ -1,9 +1,9 @@
 """A cohort as one table: ``case, path, split`` and a column for every label; CTs in any format that can be read.
 
-Optional columns: ``sides`` (where lung findings lie: ``lung nodule: right; lung opacity: right left``), ``organs``
-(file of an organ map), ``series`` (number of the series in a DICOM folder) and ``report`` (its text). Paths are relative
-to the table's folder. An empty label cell means unknown. Names in a table may be patients' names, so cases are shown as
-salted hashes unless ``keep_names`` is set.
+Optional columns: ``sides`` (where lung findings lie: ``lung nodule: right; lung opacity: right left``),
+``organs`` (file of an organ map), ``series`` (its number in a DICOM folder) and ``report`` (its text). Paths are
+relative to the table's folder. An empty label cell means unknown. Names in a table may be patients' names, so cases are
+shown as salted hashes unless ``keep_names`` is set.
 """
 
 from __future__ import annotations
@@ -40,14 +40,16 @@ class GenericTable:
         Show the cases by the names of the table.
     extra_labels
         Columns that are labels though they are none of the 80.
-    needs_labels
-        Refuse a table without any label; False where cases are only to be explained.
+    needs_labels, needs_volumes
+        Refuse a table without any label, or with a case whose CT is not there; False where cases are only to be
+        explained: such a case then fails by itself.
     """
 
     table: Path
     keep_names: bool = False
     extra_labels: tuple[str, ...] = ()
     needs_labels: bool = True
+    needs_volumes: bool = True
 
     @property
     def name(self) -> str:
@@ -111,7 +113,7 @@ class GenericTable:
         targets = targets_of(row, labels, number, faults)
         organs = self._optional_file(row, place, faults)
         path = self.file.parent / row["path"]
-        if not row["path"] or not path.exists():
+        if not row["path"] or (self.needs_volumes and not path.exists()):
             faults.add("no-volume", "cases have no CT where their path says", "Correct the paths.", place)
             return
         names = tuple(_plain(name) for name in labels)
