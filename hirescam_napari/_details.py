@@ -156,9 +156,10 @@ def marks_of(report: ReportLabels, label: str) -> tuple[Said | None, str, tuple[
     evidence = report.evidence.get(label)
     if evidence is None:
         return None, SILENT, ()
-    marks = tuple(Mark(finding.sentence, finding.span, _said(str(finding.status))) for finding in evidence.findings)
+    found = (Mark(finding.sentence, finding.span, _said(str(finding.status))) for finding in evidence.findings)
+    marks = tuple(dict.fromkeys(found))
     said = _said(str(evidence.status))
-    return said, _verdict(said, evidence), marks
+    return said, _verdict(said, evidence, len({mark.sentence for mark in marks})), marks
 
 
 def _said(status: str) -> Said:
@@ -168,9 +169,8 @@ def _said(status: str) -> Said:
     raise ValueError(f"a report says present, uncertain or absent, not {status!r}")
 
 
-def _verdict(said: Said, evidence: LabelEvidence) -> str:
+def _verdict(said: Said, evidence: LabelEvidence, sentences: int) -> str:
     sides = sorted(evidence.sides, reverse=True)
     where = f", {' and '.join(sides)}" if sides and said != "absent" else ""
-    count = len(evidence.findings)
-    mentions = "one mention" if count == 1 else f"{count} mentions"
-    return f"The report says: {said}{where} ({mentions})."
+    count = "one sentence" if sentences == 1 else f"{sentences} sentences"
+    return f"The report says: {said}{where} ({count})."

@@ -201,7 +201,7 @@ class BudgetPanel(QWidget):
         self.headline.setText(text)
         self.bars.set_budget(None)
         self._show(False)
-        self.button.setText(button)
+        self.button.setText(button or self.button.text())
         self.button.setVisible(bool(button))
 
     def _show(self, shown: bool) -> None:
