@@ -240,8 +240,8 @@ class SliceScorePlot(QWidget):
 
 def _words(bands: Bands) -> str:
     """Return what the bands are, for the legend."""
-    what = "95 % interval" if bands.kind == "mean" else "95 % of them"
-    return f"Behind: mean of {bands.n_positive} cases with it, of {bands.n_negative} without ({what})."
+    what = "mean (95 %)" if bands.kind == "mean" else "mean and 95 %"
+    return f"Behind: {what} of {bands.n_positive} cases with it, {bands.n_negative} without."
 
 
 def _top_button(parent: QWidget) -> QPushButton:
