@@ -48,15 +48,13 @@ class OrganLayers:
     def apply(self, plan: DisplayPlan) -> bool:
         """Draw organs and region of ``plan``; return True if layers were added, which then need their places.
 
-        Both canvases get their layers at once, so that the grid counts as many for each; those of a canvas that is not
-        shown are hidden, and brought up to date when it is.
+        Side by side, both canvases have as many layers, hidden ones too, so that the grid counts right. Layers of a
+        canvas that is not shown are hidden, and brought up to date when it is.
         """
         before = len(self.organs) + len(self.regions)
         shown = len(METHODS) if plan.side_by_side else 1
-        if plan.organs is not None and plan.organs.visible:
-            self._make_organs(plan.organs)
-        if plan.region is not None and plan.region.visible:
-            self._make_regions(plan.region)
+        self._make_organs(plan.organs, shown)
+        self._make_regions(plan.region, shown)
         for i in range(len(self.organs)):
             self._draw_organs(i, plan.organs if i < shown else None)
         for i in range(len(self.regions)):
@@ -67,16 +65,20 @@ class OrganLayers:
         """Forget the layers; who owns the viewer takes them out."""
         self.organs, self.regions, self._drawn, self._lined = [], [], [], []
 
-    def _make_organs(self, plan: OrganPlan) -> None:
-        while len(self.organs) < len(METHODS):
-            layer = organ_labels(plan, ORGANS_NAME if not self.organs else f"{ORGANS_NAME} (2)")
+    def _make_organs(self, plan: OrganPlan | None, count: int) -> None:
+        """Make as many layers as canvases, if organs are to be seen or were seen before."""
+        like = plan if plan is not None and plan.visible else next(iter(self._drawn), None)
+        while like is not None and len(self.organs) < count:
+            layer = organ_labels(like, ORGANS_NAME if not self.organs else f"{ORGANS_NAME} (2)")
             self.organs.append(layer)
             self._drawn.append(None)
             self.viewer.add_layer(layer)
 
-    def _make_regions(self, plan: RegionPlan) -> None:
-        while len(self.regions) < len(METHODS):
-            layer = region_lines(plan, REGION_NAME if not self.regions else f"{REGION_NAME} (2)")
+    def _make_regions(self, plan: RegionPlan | None, count: int) -> None:
+        """Make as many layers as canvases, if a region is to be seen or was seen before."""
+        like = plan if plan is not None and plan.visible else next(iter(self._lined), None)
+        while like is not None and len(self.regions) < count:
+            layer = region_lines(like, REGION_NAME if not self.regions else f"{REGION_NAME} (2)")
             self.regions.append(layer)
             self._lined.append(None)
             self.viewer.add_layer(layer)

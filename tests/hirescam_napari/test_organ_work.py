@@ -280,3 +280,12 @@ def test_cancelled_work_starts_again_only_when_asked(qtbot: QtBot, controller: C
     assert controller.case.organs is None
     finder.wait(60)
     qtbot.wait(10)
+
+
+def test_hidden_layers_count_in_the_grid_too(with_organs: Controller) -> None:
+    assert len(with_organs.canvas.organs.organs) == len(with_organs.canvas.organs.regions) == 1
+    with_organs.change(show_region=False, show_organs=False)
+    with_organs.state.layout = Layout.SIDE_BY_SIDE
+    grid, layers = with_organs.viewer.canvas.grid, with_organs.viewer.layers
+    cells = [[layers[i].name for i in grid.contents_at((0, c), layers)] for c in range(2)]
+    assert cells == [["CT", "HiResCAM"], ["CT (2)", "Grad-CAM"]]
