@@ -86,7 +86,7 @@ def make(folder: Path, n_cases: int, z_dtype: Any) -> Path:
     model = ModelInfo(
         "axialnet", "0" * 64, "axialnet", "one-fully-connected", "Words.", True, threshold=dict.fromkeys(labels, 0.5)
     )
-    layout = Layout(n_cases, 80, CELLS, FEATURES, z_dtype)
+    layout = Layout(n_cases, 80, CELLS, FEATURES, SPEC.n_groups, z_dtype)
     truth = (rng.random((n_cases, 80)) < 0.1).astype(np.int8)
     names = [f"case-{n:06d}" for n in range(n_cases)]
     splits = rng.choice(["train", "valid", "test"], n_cases).tolist()
@@ -98,7 +98,7 @@ def make(folder: Path, n_cases: int, z_dtype: Any) -> Path:
     image = Geometry.canonical(SPEC.shape, SPEC.spacing_mm)
     qc = QualityControl(False, heuristic="paper")
     masks = Organs(heuristic_labels(image), image, qc, np.ones(image.shape, dtype=bool))
-    organs = organ_arrays(masks, image, CELLS)
+    organs = organ_arrays(masks, image, CELLS, SPEC.n_groups)
     for row in range(min(layout.block, n_cases)):
         write_pending(folder, row, layout, explanation(row, weights, bias, image, model), organs, qc.to_dict())
     with filling(folder) as place:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.explanations import make_explanation
 from training.cohort.results.fill import Plan, create_store, filling, write_pending
-from training.cohort.results.layout import Layout, ZDtype
+from training.cohort.results.layout import AUTHORS_CELLS, Layout, ZDtype
 from training.cohort.results.sources import Origin
 from training.explain import cam
 from training.explain.result import Explanation
@@ -79,7 +79,7 @@ def plan_of(
     origin: Origin | None = None,
 ) -> Plan:
     """Return the plan of a store of ``cases``, under the names and splits of :func:`make_store`."""
-    first = cases[0]
+    first, n_groups = cases[0], cases[0].cells.n_cells[0]
     scores = np.stack([case.scores for case in cases])
     known = (scores > np.median(scores, axis=0)).astype(np.int8)
     return Plan(
@@ -90,7 +90,9 @@ def plan_of(
         sides=np.zeros(known.shape, dtype=np.uint8),
         model=first.model,
         input_spec=InputSpec((0.8, 0.8, 0.8), first.input_geometry.shape),
-        layout=Layout(len(cases), len(first.labels), first.cells, first.z.shape[1], z_dtype, has_organs=organs),
+        layout=Layout(
+            len(cases), len(first.labels), first.cells, first.z.shape[1], n_groups, z_dtype, has_organs=organs
+        ),
         head=(first.weights.astype(np.float32), first.bias.astype(np.float32)),
         made_with={"precision": "fp32"},
         origin=origin or Origin(),
@@ -108,11 +110,20 @@ def _of(first: Explanation, case: Explanation, name: str) -> Explanation:
 
 
 def _organs(n_cells: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    bits = np.zeros((3, *n_cells), dtype=np.uint8)
+    bits = _organ_bits(n_cells)
+    shares = [255 * (bits >> bit & 1) for bit in range(3)]
+    body = np.full_like(bits, 255)
+    return {
+        "organs": np.stack([bits, bits]),
+        "authors_organs": _organ_bits((n_cells[0], *AUTHORS_CELLS)),
+        "organ_shares": np.stack([[*shares, body]] * 2),
+    }
+
+
+def _organ_bits(n_cells: tuple[int, int, int]) -> np.ndarray:
+    bits = np.zeros(n_cells, dtype=np.uint8)
     half, rows = n_cells[2] // 2, n_cells[1]
     bits[..., :half] |= 1
     bits[..., -half:] |= 2
     bits[..., rows // 3 : -(-2 * rows // 3), n_cells[2] // 2] = 4
-    shares = [255 * (bits[:2] >> bit & 1) for bit in range(3)]
-    body = np.full_like(shares[0], 255)
-    return {"organs": bits, "organ_shares": np.stack([*shares, body], axis=1)}
+    return bits

@@ -164,6 +164,7 @@ def _plan(
         n_labels=len(model.labels),
         cells=model.cells,
         n_features=model.z_shape[1],
+        n_groups=model.input_spec.n_groups,
         z_dtype=settings.z_dtype,
         closed_form=linear,
         has_maps=info.has_maps,

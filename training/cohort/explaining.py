@@ -135,4 +135,4 @@ def _organs(
     backend = work.organs if record.organs is None else "file"
     organs = segment_organs(volume, backend, heuristic=work.heuristic, mask_path=record.organs)
     quality = {**organs.qc.to_dict(), "reasons": exported(organs.qc.reasons)}
-    return organ_arrays(organs, image, work.layout.cells), quality
+    return organ_arrays(organs, image, work.layout.cells, work.layout.n_groups), quality

@@ -100,9 +100,7 @@ def _organ(rows: Sequence[Row]) -> str:
     for measure in dict.fromkeys(str(row["measure"]) for row in overall):
         bars = [row for row in overall if row["measure"] == measure]
         parts.append(image(figures.bars_picture(bars, measure), f"{measure} over all pairs; baselines in grey"))
-    parts.append(table([row for row in rows if not _of_label(row)], names))
-    parts.append(folded("Every label", table([row for row in rows if _of_label(row)], names)))
-    return "\n".join(parts)
+    return "\n".join((*parts, *_tables(rows, names)))
 
 
 def _lesions(rows: Sequence[Row]) -> str:
@@ -114,20 +112,32 @@ def _lesions(rows: Sequence[Row]) -> str:
     ):
         bars = [_barred(row) for row in rows if row["measure"] == measure and row["group"] == OVERALL]
         parts.append(image(figures.bars_picture(bars, unit), f"{unit}; baselines in grey"))
-    parts.append(table([row for row in rows if not _of_label(row)], names))
-    parts.append(folded("Every label", table([row for row in rows if _of_label(row)], names)))
-    return "\n".join(parts)
+    return "\n".join((*parts, *_tables(rows, names)))
+
+
+def _tables(rows: Sequence[Row], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the rows over all pairs as a table, and groups and labels to unfold."""
+    parts = {
+        "Groups of abnormalities": [row for row in rows if row["group"] != OVERALL and not _of_label(row)],
+        "Every abnormality": [row for row in rows if _of_label(row)],
+    }
+    main = table([row for row in rows if row["group"] == OVERALL], names)
+    return (main, *(folded(title, table(own, names)) for title, own in parts.items() if own))
 
 
 def _comparisons(rows: Sequence[Row]) -> str:
     names = ("first", "second", "measure", "group", "difference", "share_below_zero")
-    main = [row for row in rows if row["group"] == OVERALL or str(row["group"]).endswith("over labels")]
+    main = [row for row in rows if _is_overall(row)]
     heading = f"<h2>Comparisons</h2><p>{escape(COMPARISON_WORDS)}</p>"
-    rest = [row for row in rows if row not in main]
+    rest = [row for row in rows if not _is_overall(row)]
     return "\n".join((heading, table(main, names), folded("All groups and labels", table(rest, names)) if rest else ""))
 
 
 _HIDDEN = ("low", "high", "n_resamples")
+
+
+def _is_overall(row: Row) -> bool:
+    return row["group"] == OVERALL or str(row["group"]).endswith("over labels")
 
 
 def _of_label(row: Row) -> bool:

@@ -39,6 +39,9 @@ LESION_AVERAGE: Mapping[str, Average] = {
 """Distances are summed up by their median, shares by their mean."""
 
 
+ORGAN_MEASURES = ("OrganIoU", "soft mass")
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Everything that one evaluation found.
@@ -156,6 +159,7 @@ def organ_rows(
     about: Row,
     resampling: Resampling | None = None,
     extra_groups: Mapping[str, BoolArray] | None = None,
+    measures: Sequence[str] = ORGAN_MEASURES,
 ) -> Rows:
     """Return OrganIoU and soft mass of every source and group.
 
@@ -169,6 +173,8 @@ def organ_rows(
         What all rows share: model, variant, placement.
     extra_groups
         Masks beside the label groups, such as :func:`training.evaluate.pairs.size_groups`.
+    measures
+        Which of ``ORGAN_MEASURES``.
 
     Raises
     ------
@@ -183,8 +189,8 @@ def organ_rows(
         groups = {**label_groups(found.labels), **(extra_groups or {})}
         chosen = {f"label: {name}": _number(t) for name, t in zip(found.labels, thresholds[source], strict=True)}
         tables = {"OrganIoU": found.at(thresholds[source]), "soft mass": found.soft_mass()}
-        for measure, table in tables.items():
-            for one in summarise_pairs(table, groups, "mean", resampling):
+        for measure in measures:
+            for one in summarise_pairs(tables[measure], groups, "mean", resampling):
                 threshold = chosen.get(one.group) if measure == "OrganIoU" else None
                 rows.append({**about, "source": source, "measure": measure, **_group(one), "threshold": threshold})
     return tuple(rows)

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cohorts import LABELS, WIDE, write_model, write_phantoms
+from tests.cohorts import LABELS, SPEC, WIDE, write_model, write_phantoms
 from training.cli import create_app
 from training.cohort.results import open_store
 from training.explain import explain
+from training.geometry import CellLayout
 from training.io import read_ct
 from training.models import load_model
 from training.partition.allowed import RegionSettings, allowed_regions, organ_cells
@@ -109,7 +110,8 @@ def test_truth_sides_and_regions_are_those_of_the_cohort(made: Path, phantoms: P
         ("stretch", RegionSettings(placement="stretch")),
         ("authors", RegionSettings("stretch", "authors", side="both", heuristic="authors")),
     ):
-        values = organ_cells(organs, image, store.cells, settings)
+        on_authors_grid = CellLayout((SPEC.n_groups, 6, 6), store.cells.fields)
+        values = organ_cells(organs, image, on_authors_grid if grid == "authors" else store.cells, settings)
         wanted = allowed_regions(values, [label], {label: store.sides_of(case, label)}, settings).allowed[0]
         np.testing.assert_array_equal(store.allowed(case, label, grid), wanted)
 

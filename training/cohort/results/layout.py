@@ -15,7 +15,8 @@ sides          uint8   N, M                 lung sides of a present label: 1 rig
 z              float   N, H, F, D1, D2      Z, float32 or float16
 z_sha256       uint8   N, 32                of Z's bytes as stored
 slice_scores   float32 N, M, H              the score of every slice group
-organs         uint8   N, 3, H, D1, D2      organs of every cell as bits, see :data:`ORGAN_GRIDS`
+organs         uint8   N, 2, H, D1, D2      organs of every cell as bits, by placement, see :data:`ORGAN_GRIDS`
+authors_organs uint8   N, G, 6, 6           the same as the authors sample them, on their grid of G slice groups
 organ_shares   uint8   N, 2, 4, H, D1, D2   share of every cell's box in each of :data:`SHARE_PLACES`, by placement
 input_affine   float64 N, 4, 4              model input to patient LPS mm
 image_affine   float64 N, 4, 4              CT as read to patient LPS mm
@@ -51,8 +52,12 @@ NOT_DONE, DONE, FAILED = 0, 1, 2
 """Values of ``state``."""
 
 ORGAN_GRIDS = ("receptive_field", "stretch", "authors")
-"""Where the cells stood when organs were brought to them: the two placements, and the authors' own sampling of the
-stretched grid (with the authors' mask where a segmentation failed). Bit v - 1 of a cell is set where organ v is."""
+"""Where cells stand when organs are brought to them: the two placements of the map's cells, and the authors' own
+sampling of 6 x 6 cells stretched over the slice, to which they resample maps of other shapes (with the authors' mask
+where a segmentation failed). Bit v - 1 of a cell is set where organ v is."""
+
+AUTHORS_CELLS = (6, 6)
+"""Rows and columns of the grid on which the authors measure OrganIoU."""
 
 SHARE_PLACES = ("right lung", "left lung", "mediastinum", "body")
 """What a cell's box is shared out over, in steps of 1/255."""
@@ -96,6 +101,8 @@ class Layout:
         Number of cells (H, D1, D2) and their fields.
     n_features
         F.
+    n_groups
+        Slice groups of the model input; H, unless the network convolves over slices.
     z_dtype
         How Z is kept.
     closed_form
@@ -108,6 +115,7 @@ class Layout:
     n_labels: int
     cells: CellLayout
     n_features: int
+    n_groups: int
     z_dtype: ZDtype = "float32"
     closed_form: bool = True
     has_maps: bool = True
@@ -146,7 +154,8 @@ class Layout:
             "slice_scores": ArraySpec("float32", (m, h), "label"),
         }
         if self.has_organs and self.has_maps:
-            found["organs"] = ArraySpec("uint8", (len(ORGAN_GRIDS), h, d1, d2), "case")
+            found["organs"] = ArraySpec("uint8", (2, h, d1, d2), "case")
+            found["authors_organs"] = ArraySpec("uint8", (self.n_groups, *AUTHORS_CELLS), "case")
             found["organ_shares"] = ArraySpec("uint8", (2, len(SHARE_PLACES), h, d1, d2), "case")
         if not self.closed_form:
             found["case_weights"] = ArraySpec("float32", (m, self.n_features, d1, d2), "case")
@@ -166,6 +175,7 @@ class Layout:
             "n_labels": self.n_labels,
             "cells": {"n_cells": list(self.cells.n_cells), "fields_px": [f.__dict__ for f in self.cells.fields]},
             "n_features": self.n_features,
+            "n_groups": self.n_groups,
             "z_dtype": self.z_dtype,
             "closed_form": self.closed_form,
             "has_maps": self.has_maps,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from training.cohort.results.layout import ORGAN_GRIDS, SHARE_PLACES
+from training.cohort.results.layout import AUTHORS_CELLS, ORGAN_GRIDS, SHARE_PLACES
 from training.explain.placement import PLACEMENTS, Placement
 from training.geometry import CellLayout, Geometry
 from training.partition.allowed import FloatMask, RegionSettings, organ_cells
@@ -20,8 +20,8 @@ AUTHORS = RegionSettings(placement="stretch", downsampling="authors", side="both
 """The regions that the authors' code makes."""
 
 
-def organ_arrays(organs: Organs, image: Geometry, cells: CellLayout) -> dict[str, Bytes]:
-    """Return the arrays ``organs`` [3, H, D1, D2] and ``organ_shares`` [2, 4, H, D1, D2] of one case.
+def organ_arrays(organs: Organs, image: Geometry, cells: CellLayout, n_groups: int) -> dict[str, Bytes]:
+    """Return the arrays ``organs``, ``authors_organs`` and ``organ_shares`` of one case.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ def organ_arrays(organs: Organs, image: Geometry, cells: CellLayout) -> dict[str
         The segmentation with its body, on any grid; one that failed gives the heuristic mask.
     image
         Geometry of the model input.
+    n_groups
+        Its slice groups.
 
     Raises
     ------
@@ -37,10 +39,14 @@ def organ_arrays(organs: Organs, image: Geometry, cells: CellLayout) -> dict[str
     """
     placed = [organ_cells_at(organs, image, cells, placement) for placement in PLACEMENTS]
     bits = [_bits([one.centres[value] for value in ORGAN_VALUES]) for one in placed]
-    authors = organ_cells(organs, image, cells, AUTHORS)
-    bits.append(_bits([authors[value] for value in ORGAN_VALUES]))
+    on_authors_grid = CellLayout((n_groups, *AUTHORS_CELLS), cells.fields)
+    authors = organ_cells(organs, image, on_authors_grid, AUTHORS)
     shares = [[*(one.shares[value] for value in ORGAN_VALUES), one.body] for one in placed]
-    return {"organs": np.stack(bits), "organ_shares": np.rint(255 * np.asarray(shares)).astype(np.uint8)}
+    return {
+        "organs": np.stack(bits),
+        "authors_organs": _bits([authors[value] for value in ORGAN_VALUES]),
+        "organ_shares": np.rint(255 * np.asarray(shares)).astype(np.uint8),
+    }
 
 
 def _bits(masks: list[FloatMask]) -> Bytes:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -274,10 +274,12 @@ class CohortStore:
         Parameters
         ----------
         grid
-            One of :data:`ORGAN_GRIDS`.
+            One of :data:`ORGAN_GRIDS`; ``authors`` has cells of its own: [slice groups, 6, 6].
         """
         if "organs" not in self.layout.arrays():
             return None
+        if grid == "authors":
+            return self._read("authors_organs", case)
         bits: npt.NDArray[np.uint8] = self._read("organs", case)[ORGAN_GRIDS.index(grid)]
         return bits
 
@@ -303,11 +305,18 @@ class CohortStore:
         the case has not, and always on the grid ``authors``. None if no organs are kept, or nothing is known about
         the label.
         """
+        found = self.allowed_regions(case, (label,), grid) if is_known(label) else {}
+        return found.get(label)
+
+    def allowed_regions(self, case: str, labels: Iterable[str], grid: str = "receptive_field") -> dict[str, FloatMask]:
+        """Return :meth:`allowed` of several labels, read once; without labels of which nothing is known."""
         bits = self.organ_bits(case, grid)
-        if bits is None or not is_known(label):
-            return None
-        sides = frozenset[str]() if grid == "authors" else self.sides_of(case, label)
-        return region_of(label, masks_of(bits), sides)
+        if bits is None:
+            return {}
+        masks, known = masks_of(bits), [label for label in labels if is_known(label)]
+        nowhere: frozenset[str] = frozenset()
+        sides = {label: nowhere if grid == "authors" else self.sides_of(case, label) for label in known}
+        return {label: region_of(label, masks, sides[label]) for label in known}
 
     def sides_of(self, case: str, label: str) -> frozenset[str]:
         """Return the lungs ("right", "left") in which a case has ``label``; empty if unknown."""

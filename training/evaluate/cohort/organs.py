@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.cohort.results.layout import ORGAN_GRIDS
+from training.cohort.results.layout import AUTHORS_CELLS, ORGAN_GRIDS
 from training.evaluate.baselines import with_baselines
 from training.evaluate.bootstrap import BoolArray, Resampling
 from training.evaluate.cohort.subject import Choice, Subject
@@ -24,7 +24,7 @@ from training.evaluate.organ_iou import (
     organ_curves,
 )
 from training.evaluate.rows import Rows
-from training.evaluate.tables import organ_rows, pair_comparison_rows
+from training.evaluate.tables import ORGAN_MEASURES, organ_rows, pair_comparison_rows
 from training.explain.result import METHOD_NAMES
 from training.issues import InputError, error
 from training.labels import is_known
@@ -79,17 +79,24 @@ def evaluate_organs(
     rows: list[Rows] = []
     tables: dict[Key, dict[str, FloatArray]] = {}
     for grid in ORGAN_GRIDS:
-        judged = organ_curves(cases_of(subject, choice.judged, grid), subject.labels)
+        judged = _curves(subject, choice.judged, grid)
         same = choice.chosen_on == choice.judged
-        chosen_on = judged if same or given else organ_curves(cases_of(subject, choice.chosen_on, grid), subject.labels)
+        chosen_on = judged if same or given else _curves(subject, choice.chosen_on, grid)
         for variant in VARIANTS:
             key: Key = (variant, PLACES[grid])
             own, validation = (_as(variant, curves) for curves in (judged, chosen_on))
             thresholds = given[key] if given else {name: choose_thresholds(c) for name, c in validation.items()}
             about = {"model": subject.name, "variant": variant, "placement": PLACES[grid]}
-            rows.append(organ_rows(own, thresholds, about, resampling, extra_groups))
+            measures = ORGAN_MEASURES if variant == "paper" else ORGAN_MEASURES[:1]  # soft mass knows no variants
+            rows.append(organ_rows(own, thresholds, about, resampling, extra_groups, measures))
             tables[key] = {name: curves.at(thresholds[name]) for name, curves in own.items()}
     return OrganResult(tuple(row for part in rows for row in part), tables)
+
+
+def _curves(subject: Subject, cases: Sequence[str], grid: str) -> dict[str, OrganCurves]:
+    """Return OrganIoU at every threshold; on the authors' grid, maps of other shapes are resampled as theirs are."""
+    shape = (subject.store.layout.n_groups, *AUTHORS_CELLS) if grid == "authors" else None
+    return organ_curves(cases_of(subject, cases, grid), subject.labels, shape=shape)
 
 
 def _as(variant: Variant, curves: Mapping[str, OrganCurves]) -> dict[str, OrganCurves]:
@@ -104,9 +111,12 @@ def cases_of(subject: Subject, cases: Sequence[str], grid: str) -> Iterator[Orga
         present = (truth[n] == 1) & placed
         explanation = subject.store.explanation(case)
         cells = explanation.geometry("hirescam", "receptive_field" if grid == "receptive_field" else "stretch")
-        allowed = np.zeros((len(subject.labels), *cells.shape), dtype=np.float32)
-        for m in np.flatnonzero(present):
-            allowed[m] = subject.store.allowed(case, subject.labels[m], grid)
+        chosen = [subject.labels[m] for m in np.flatnonzero(present)]
+        regions = subject.store.allowed_regions(case, chosen, grid)
+        shape = next((region.shape for region in regions.values()), cells.shape)
+        allowed = np.zeros((len(subject.labels), *shape), dtype=np.float32)
+        for label, region in regions.items():
+            allowed[subject.labels.index(label)] = region
         maps = with_baselines(subject.maps(explanation, present), cells, explanation.input_geometry)
         yield OrganCase({**maps, **subject.random_maps(case, explanation, present)}, allowed, present)
 
