@@ -25,7 +25,7 @@ from hirescam_napari._workers import Job
 from hirescam_napari.views.audit_filter import AuditChoice
 from hirescam_napari.views.audit_panel import AuditPanel
 from hirescam_napari.views.audit_queue import QueueRow
-from training.evaluate.audit.report import findings, write_report
+from training.evaluate.audit.report import PICTURES, findings, write_report
 from training.evaluate.audit.select import Selection, of_labels
 from training.evaluate.audit.session import Audit
 from training.evaluate.audit.verdicts import Entry, Subject, Verdict
@@ -166,12 +166,12 @@ class AuditController(QObject):
 
         return self._start(work, "Working out the evidence", lambda _none: self.set_choice(self.choice))
 
-    def write(self, folder: Path) -> Job:
-        """Write the report to ``folder``, in the background."""
+    def write(self, folder: Path, pictures: int = PICTURES) -> Job:
+        """Write the report to ``folder``, with so many predictions shown at most, in the background."""
         store, kind, by_hand = self.audit.store, self.audit.predictions.kind, dict(self._by_hand)
 
         def work(progress: Callable[[int, int, str], None], _cancelled: Callable[[], bool]) -> object:
-            return write_report(folder, Audit(store, None, kind, by_hand), progress=progress)
+            return write_report(folder, Audit(store, None, kind, by_hand), pictures=pictures, progress=progress)
 
         return self._start(work, "Writing the report", lambda _report: self._tell_written(folder))
 

@@ -1,6 +1,6 @@
-"""``hirescam``: every command of ``training.cli``, and the two that open a window.
+"""``hirescam``: every command of ``training.cli``, two more that open a window, and the window of ``audit``.
 
-napari and Qt are imported by these two alone, when they run.
+napari and Qt are imported by these alone, when they run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from training.cli import create_app
+from training.commands.audit import AuditRequest
 from training.console import AsJson, emit, reported, run
 from training.issues import InputError, error
 
@@ -51,6 +52,17 @@ def demo(
             emit({"out": str(out) if out else None, "headless": headless})
 
 
+def audit_window(request: AuditRequest) -> None:
+    """Open the window of ``hirescam audit``."""
+    from training.cohort.results import open_store
+
+    open_store(request.store)  # a wrong path is told before a window is opened
+    _check_window(needs_display=True)
+    from hirescam_napari._audit_dock import open_window
+
+    open_window(request)
+
+
 def _check_paths(paths: list[Path]) -> None:
     missing = [path.name for path in paths if not path.exists()]
     if missing:
@@ -69,7 +81,7 @@ def _check_window(needs_display: bool) -> None:
 
 def create() -> typer.Typer:
     """Return the whole command line."""
-    whole = create_app()
+    whole = create_app(audit_window)
     for command in (view, demo):
         whole.command()(command)
     return whole

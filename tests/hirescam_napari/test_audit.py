@@ -1,0 +1,324 @@
+"""A whole audit in a real window: a cohort with a planted shortcut, by keyboard only."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from napari.viewer import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QWidget
+
+from hirescam_napari import _keys
+from hirescam_napari._audit import AuditController
+from hirescam_napari._audit_dock import AuditDock
+from hirescam_napari._audit_keys import KEYS
+from hirescam_napari._widget import HiResCamWidget
+from hirescam_napari.views.audit_filter import OUTSIDE, AuditChoice
+from tests.shortcuts import SHORTCUT, ShortcutCohort, make_shortcut_cohort
+from training.commands.audit import AuditRequest, Threshold
+from training.evaluate.audit.log import read_log
+from training.evaluate.audit.report import findings
+from training.evaluate.audit.select import ErrorKind, Filter
+from training.evaluate.audit.session import audit_folder
+from training.evaluate.audit.suggest import HINTS, Hint
+from training.evaluate.audit.verdicts import VERDICTS, Subject, Verdict, standing
+
+REVIEWER = "Ann"
+NODULES = AuditChoice(Filter(labels=(SHORTCUT,)))
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> ShortcutCohort:
+    return make_shortcut_cohort(tmp_path_factory.mktemp("cohort"))
+
+
+@pytest.fixture
+def store(cohort: ShortcutCohort) -> Iterator[Path]:
+    yield cohort.store
+    shutil.rmtree(cohort.store / "audit", ignore_errors=True)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Viewer]) -> Viewer:
+    made = make_napari_viewer(show=True)
+    made.window.resize(1366, 768)
+    return made
+
+
+@pytest.fixture
+def dock(viewer: Viewer, qtbot: QtBot) -> Iterator[AuditDock]:
+    session = HiResCamWidget(viewer)
+    viewer.window.add_dock_widget(session, name="HiResCAM", area="right")
+    made = AuditDock(viewer, session)
+    viewer.window.add_dock_widget(made, name="Audit", area="left")
+    viewer.window.activate()
+    yield made
+    made.close_audit()
+    session.close_session()
+
+
+def opened(dock: AuditDock, store: Path, qtbot: QtBot, reviewer: str = REVIEWER) -> AuditController:
+    audit = dock.open_store(AuditRequest(store, reviewer, Threshold.CHECKPOINT, {}))
+    wait(audit, qtbot)
+    return audit
+
+
+def wait(audit: AuditController, qtbot: QtBot) -> None:
+    """Until what is asked for is on the screen."""
+    qtbot.waitUntil(lambda: audit.subject is None or audit._on_screen(audit.subject) is not None, timeout=20_000)
+
+
+def press(dock: AuditDock, key: str | Qt.Key, audit: AuditController, qtbot: QtBot) -> None:
+    """Press a key as a reviewer does: it goes to whatever has the keyboard."""
+    target = QApplication.focusWidget() or dock.panel
+    if isinstance(key, str):
+        qtbot.keyClicks(target, key)
+    else:
+        qtbot.keyClick(target, key)
+    wait(audit, qtbot)
+
+
+def choose(audit: AuditController, choice: AuditChoice, qtbot: QtBot) -> None:
+    audit.set_choice(choice)
+    wait(audit, qtbot)
+
+
+def test_twenty_wrong_predictions_by_keyboard_only(
+    dock: AuditDock, store: Path, cohort: ShortcutCohort, qtbot: QtBot
+) -> None:
+    audit = opened(dock, store, qtbot)
+    choose(audit, NODULES, qtbot)
+    assert len(audit.selection) >= 20
+    judged: dict[Subject, Verdict] = {}
+    shortcuts = outside = 0
+    while len(judged) < 20:
+        subject = audit.subject
+        assert subject is not None
+        assert subject not in judged
+        shown = audit._on_screen(subject)
+        assert shown is not None
+        suggestion = shown.books.suggestion(audit.audit.predictions.label_index[subject.label])
+        is_shortcut = subject in set(audit.audit.select(Filter(labels=(SHORTCUT,), errors=ErrorKind.FALSE_POSITIVE)))
+        is_shortcut &= subject.case in cohort.with_token
+        shortcuts += is_shortcut
+        outside += is_shortcut and suggestion.outside_allowed
+        number = 2 if suggestion.outside_allowed else 6
+        judged[subject] = VERDICTS[number - 1]
+        press(dock, str(number), audit, qtbot)
+    assert shortcuts >= 12
+    assert outside >= 0.9 * shortcuts
+    saved = standing(read_log(audit_folder(audit.audit.store)))
+    assert {subject: entry.verdict for (_, subject), entry in saved.items()} == judged
+    assert {who for who, _ in saved} == {REVIEWER}
+    entry = saved[REVIEWER, next(iter(judged))]
+    assert entry.model_sha256 == audit.audit.store.model.sha256
+    assert entry.store_sha256 == audit.audit.store.sha256
+    assert entry.view["state"]["label"] == SHORTCUT
+    assert entry.facts["suggestion"] in set(HINTS)
+
+
+def test_the_report_names_the_shortcut(dock: AuditDock, store: Path, qtbot: QtBot, tmp_path: Path) -> None:
+    audit = opened(dock, store, qtbot)
+    choose(audit, NODULES, qtbot)
+    for _ in range(3):
+        press(dock, "2", audit, qtbot)
+    with qtbot.waitSignal(audit.write(tmp_path / "report", pictures=1).succeeded, timeout=60_000):
+        pass
+    document = json.loads((tmp_path / "report" / "audit.json").read_text())
+    row = next(row for row in document["suggestions"] if row["label"] == SHORTCUT)
+    assert row["outside"] >= 0.9
+    assert row["n_with_evidence"] >= 12
+    page = (tmp_path / "report" / "audit.html").read_text()
+    assert "Lung nodule: in " in page
+    assert "This label may have been learnt from something else." in page
+    rows = list(csv.DictReader((tmp_path / "report" / "verdicts.csv").read_text().splitlines()))
+    assert [row["verdict"] for row in rows] == ["wrong organ"] * 3
+    assert any("Lung nodule" in line for line in findings(audit.audit.summary()) if audit.audit.evidence.known.any())
+
+
+def test_each_case_opens_with_all_there_is_to_see(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
+    audit = opened(dock, store, qtbot)
+    case = dock.session.controller.case
+    subject = audit.subject
+    assert subject is not None
+    assert case.volume is not None
+    assert case.explanation is not None
+    assert case.explanation.case_id == subject.case
+    state = dock.session.controller.state
+    assert state.label == subject.label
+    assert state.show_region
+    assert case.budget(subject.label) is not None
+    judge = dock.panel.judge
+    assert subject.case in judge.facts.text()
+    assert judge.books.text().startswith("Score ")
+    assert judge.report.text().startswith("Report: ")
+    assert "Suggestion, no verdict" in judge.suggestion.text()
+    assert not any(button.isChecked() for button in judge.buttons.values())
+    assert dock.session.panels.plot.isVisible()
+    assert "not for clinical use" in dock.panel.head.text().lower()
+
+
+def test_undo_comment_tags_and_view(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
+    audit = opened(dock, store, qtbot)
+    judge, controller = dock.panel.judge, dock.session.controller
+    judge.go_on.setChecked(False)
+    press(dock, "s", audit, qtbot)  # a key of the session still works
+    controller.step_slice(3)
+    dock.viewer.scene.camera.zoom = 5.0
+    slice_mm = controller.canvas.slice_mm
+    press(dock, "c", audit, qtbot)
+    assert QApplication.focusWidget() is judge.comment
+    press(dock, "22 fat, not lung", audit, qtbot)
+    assert judge.comment.text() == "22 fat, not lung"
+    assert audit.subject is not None
+    assert audit.audit.mine(audit.subject) is None
+    judge.tags.setText("#fat wall")
+    press(dock, Qt.Key.Key_Return, audit, qtbot)
+    mine = audit.audit.mine(audit.subject)
+    assert mine is not None
+    assert (mine.verdict, mine.tags, mine.comment) == (None, ("fat", "wall"), "22 fat, not lung")
+    press(dock, "1", audit, qtbot)
+    assert judge.buttons[Verdict.OUTSIDE_BODY].isChecked()
+    press(dock, "6", audit, qtbot)
+    mine = audit.audit.mine(audit.subject)
+    assert mine is not None
+    assert (mine.verdict, mine.tags) == (Verdict.UNCLEAR, ("fat", "wall"))
+    controller.go_to_top_slice()
+    dock.viewer.scene.camera.zoom = 1.0
+    press(dock, "v", audit, qtbot)
+    assert controller.canvas.slice_mm == slice_mm
+    assert dock.viewer.scene.camera.zoom == pytest.approx(5.0)
+    press(dock, "u", audit, qtbot)
+    assert judge.buttons[Verdict.OUTSIDE_BODY].isChecked()
+    press(dock, "u", audit, qtbot)
+    press(dock, "u", audit, qtbot)
+    assert audit.audit.mine(audit.subject) is None
+    press(dock, "u", audit, qtbot)
+    assert judge.status.text() == "There is nothing to take back."
+
+
+def test_steps_through_the_list_and_prefetch(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
+    audit = opened(dock, store, qtbot)
+    first = audit.subject
+    following = next(subject for subject in audit.selection if first is not None and subject.case != first.case)
+    qtbot.waitUntil(lambda: audit.prefetcher.get(following.case) is not None, timeout=20_000)
+    press(dock, Qt.Key.Key_PageDown, audit, qtbot)
+    assert audit.row == 1
+    press(dock, Qt.Key.Key_PageUp, audit, qtbot)
+    assert audit.subject == first
+    press(dock, Qt.Key.Key_PageUp, audit, qtbot)
+    assert audit.row == 0
+    press(dock, "5", audit, qtbot)
+    press(dock, Qt.Key.Key_PageUp, audit, qtbot)
+    assert audit.subject == first
+    press(dock, "n", audit, qtbot)
+    assert audit.row == 1
+    assert dock.panel.queue.texts(0)[-1] == "image problem"
+    assert dock.panel.position.text() == f"2 of {len(audit.selection)}"
+
+
+def test_filters_and_thresholds_change_the_list_and_the_counts(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
+    audit = opened(dock, store, qtbot)
+    panel, every = dock.panel.filter, len(audit.selection)
+    panel.label.setCurrentIndex(panel.label.findData(SHORTCUT))
+    assert {subject.label for subject in audit.selection} == {SHORTCUT}
+    panel.kind.setCurrentIndex(panel.kind.findData("hand"))
+    assert panel.by_hand.isEnabled()
+    panel.by_hand.setValue(1.0)
+    n_positive = int((audit.audit.predictions.truth[:, 0] == 1).sum())
+    assert len(audit.selection) == n_positive
+    assert f"0 false positive and {n_positive} false negative" in panel.counts.text()
+    panel.label.setCurrentIndex(0)
+    panel.label.setCurrentIndex(panel.label.findData("cardiomegaly"))
+    assert panel.by_hand.value() == 0.5
+    panel.kind.setCurrentIndex(panel.kind.findData("median"))
+    assert "18" in panel.counts.text() or len(audit.selection) > 0
+    panel.kind.setCurrentIndex(panel.kind.findData("checkpoint"))
+    panel.label.setCurrentIndex(0)
+    assert len(audit.selection) == every
+    panel.group.setCurrentIndex(panel.group.findData("heart"))
+    assert {subject.label for subject in audit.selection} == {"cardiomegaly"}
+    panel.errors.setCurrentIndex(panel.errors.findData("all"))
+    assert len(audit.selection) == 36
+    wait(audit, qtbot)
+
+
+def test_evidence_is_worked_out_in_the_background_and_then_filters(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
+    audit = opened(dock, store, qtbot)
+    panel = dock.panel.filter
+    panel.evidence.setCurrentIndex(panel.evidence.findData(OUTSIDE))
+    assert len(audit.selection) == 0
+    with qtbot.waitSignal(audit.work_out().succeeded, timeout=60_000):
+        pass
+    qtbot.waitUntil(lambda: len(audit.selection) > 0, timeout=5_000)
+    assert "36 of 36" in panel.evidence_words.text()
+    panel.evidence.setCurrentIndex(panel.evidence.findData(Hint.HARDLY_ANY.value))
+    assert all(audit.audit.evidence.hint(audit.audit.predictions, s) is Hint.HARDLY_ANY for s in audit.selection)
+    wait(audit, qtbot)
+
+
+def test_a_store_without_its_cts_opens_with_a_note(
+    dock: AuditDock, store: Path, cohort: ShortcutCohort, qtbot: QtBot, tmp_path: Path
+) -> None:
+    alone = tmp_path / "elsewhere" / "store"
+    shutil.copytree(store, alone)
+    audit = opened(dock, alone, qtbot)
+    case = dock.session.controller.case
+    assert case.volume is None
+    assert case.explanation is not None
+    assert dock.session.controller.canvas.maps
+    assert audit.subject is not None
+    assert case.region(audit.subject.label) is not None
+    assert case.budget(audit.subject.label) is not None
+    assert any("labels.csv" in issue.message for issue in dock.panel.judge.messages.issues)
+    press(dock, "3", audit, qtbot)
+    assert len(read_log(audit_folder(audit.audit.store))) == 1
+
+
+def test_others_are_shown_after_ones_own_verdict_only(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
+    audit = opened(dock, store, qtbot, "Bob")
+    first = audit.subject
+    press(dock, "4", audit, qtbot)
+    audit = opened(dock, store, qtbot, REVIEWER)
+    assert audit.subject == first
+    dock.panel.judge.go_on.setChecked(False)
+    assert dock.panel.judge.others.text() == ""
+    press(dock, "2", audit, qtbot)
+    assert dock.panel.judge.others.text() == "Others: Bob: plausible, label wrong"
+    dock.panel.tabs.setCurrentIndex(dock.panel.progress_tab)
+    qtbot.waitUntil(lambda: "Ann: 1 of " in dock.panel.progress.text(), timeout=5_000)
+
+
+def test_a_damaged_case_is_told_and_the_others_go_on(
+    dock: AuditDock, store: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    copy = tmp_path / "store"
+    shutil.copytree(store, copy)
+    chunk = max((path for path in (copy / "z").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    chunk.write_bytes(chunk.read_bytes()[:200])
+    audit = dock.open_store(AuditRequest(copy, REVIEWER, Threshold.CHECKPOINT, {}))
+    qtbot.waitUntil(lambda: dock.panel.judge.status.text() == "That did not work.", timeout=20_000)
+    assert dock.panel.judge.messages.issues
+    audit.judge(Verdict.UNCLEAR)
+    assert "Not saved" in dock.panel.judge.status.text()
+    assert read_log(audit_folder(audit.audit.store)) == []
+
+
+def test_keys_of_audit_and_session_do_not_meet() -> None:
+    own = {key.key for key in KEYS}
+    assert len(own) == len(KEYS)
+    assert own & {key.key for key in _keys.KEYS} == {"Home"}
+
+
+def test_the_panel_says_what_to_do_before_a_store_is_open(dock: AuditDock) -> None:
+    assert "hirescam batch" in dock.panel.head.text()
+    assert not dock.panel.tabs.isEnabled()
+    assert dock.reviewer == getpass.getuser()
+    assert isinstance(dock.panel, QWidget)
