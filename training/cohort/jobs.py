@@ -74,7 +74,7 @@ def cluster(workers: int | None = None, scheduler: str | None = None) -> Iterato
     count = workers or os.cpu_count() or 1
     with (
         LocalCluster(
-            n_workers=count, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=40
+            n_workers=count, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1", silence_logs=40
         ) as local,
         Client(local) as client,
     ):

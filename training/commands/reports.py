@@ -1,15 +1,19 @@
-"""``label-reports``: report text to the 80 labels, with places and evidence."""
+"""``label-reports``: report text, or labels made elsewhere, to the 80 labels, with places and evidence."""
 
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.console import AsJson, emit, progress_bars, reported
+from training.console import ERROR, AsJson, emit, progress_bars, reported, say
+
+if TYPE_CHECKING:
+    from training.cohort.labelling import Labelled
 
 
 class ReportVariant(StrEnum):
@@ -35,23 +39,66 @@ def label_reports(
     ),
     uncertain: Annotated[Uncertain, typer.Option(help="What an uncertain finding counts as.")] = Uncertain.PRESENT,
     lymph_node_mm: Annotated[float, typer.Option(help="Short axis from which a lymph node is enlarged.")] = 10.0,
+    given: Annotated[
+        bool,
+        typer.Option("--given", help="IN.csv holds labels made elsewhere, not reports: bring them into this form."),
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Label chest-CT reports: 80 labels, abnormality*location columns, and the words behind each."""
+    """Label chest-CT reports: 80 labels, abnormality*location columns, and the words behind each.
+
+    Reports that fail are told, one line each, and listed in OUT.failures.csv. A run that was stopped goes on where it
+    was when it is started again.
+    """
     with reported(as_json):
+        if given:
+            _import(table, out, uncertain, as_json)
+            return
         from training.partition.reports import load_vocabulary
-        from training.partition.reports.table import LabelSettings, label_rows, read_reports, write_labels
+        from training.partition.reports.table import LabelSettings, read_reports
 
         start = time.perf_counter()
         settings = LabelSettings(variant.value, uncertain.value, lymph_node_mm, tuple(vocabulary or ()))
         load_vocabulary(settings.vocabulary)
-        rows = read_reports(table)
-        with progress_bars() as progress:
-            results = label_rows(rows, settings, workers, lambda done, total: progress(done, total, "reports"))
-            paths = write_labels(results, out, settings)
+        done = _label(read_reports(table), settings, out, workers, scheduler)
         seconds = time.perf_counter() - start
         if as_json:
-            emit({"reports": len(rows), "seconds": seconds, "files": [path.name for path in paths]})
+            emit({**_summary(done), "seconds": seconds})
         else:
-            typer.echo(f"{len(rows)} reports labelled in {seconds:.1f} s: " + ", ".join(path.name for path in paths))
+            names = ", ".join(path.name for path in done.files)
+            typer.echo(f"{_words(done)} in {seconds:.1f} s: {names}")
+        if done.failures:
+            raise typer.Exit(ERROR)
+
+
+def _label(rows: Any, settings: Any, out: Path, workers: int, scheduler: str | None) -> Labelled:
+    from training.cohort.jobs import cluster
+    from training.cohort.labelling import PART_REPORTS, label_table
+
+    here = scheduler is None and (workers == 1 or len(rows) <= PART_REPORTS)
+    with nullcontext() if here else cluster(workers, scheduler) as client, progress_bars() as progress:
+        return label_table(rows, settings, out, client, progress, lambda one: say(f"{one.case}: {one.reason}"))
+
+
+def _summary(done: Labelled) -> dict[str, Any]:
+    names = [path.name for path in done.files]
+    return {"reports": done.reports, "done_before": done.done_before, "failed": len(done.failures), "files": names}
+
+
+def _words(done: Labelled) -> str:
+    before = f", {done.done_before} of them by an earlier run" if done.done_before else ""
+    failed = f", {len(done.failures)} failed" if done.failures else ""
+    return f"{done.reports} reports{before}{failed}: labelled"
+
+
+def _import(table: Path, out: Path, uncertain: Uncertain, as_json: bool) -> None:
+    from training.cohort.importing import read_given, write_given
+
+    labels = read_given(table)
+    names = [path.name for path in write_given(labels, out, uncertain.value)]
+    if as_json:
+        emit({"cases": len(labels.cases), "form": labels.form, "files": names})
+    else:
+        typer.echo(f"{len(labels.cases)} cases ({labels.form}): {', '.join(names)}")

@@ -50,3 +50,21 @@ def test_a_bad_table_is_refused_with_the_way_out(tmp_path: Path) -> None:
     assert "in.csv" in done.stderr
     assert "Name one column" in done.stderr
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_report_without_text_is_one_line_and_the_others_are_labelled(tmp_path: Path) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("case,report\na,left pneumonia\nb,\n")
+    done = run("label-reports", table, "-o", tmp_path / "out.csv", "--workers", "1", "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["failed"] == 1
+    assert "b: the report holds no text" in done.stderr
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 2
+
+
+def test_labels_made_elsewhere_are_brought_into_the_same_form(tmp_path: Path) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("case,pneumonia\na,1\n")
+    done = run("label-reports", table, "-o", tmp_path / "out.csv", "--given", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {"cases": 1, "form": "labels", "files": ["out.csv", "out.evidence.csv"]}

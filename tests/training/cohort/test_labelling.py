@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from training.cohort import labelling
+from training.cohort.jobs import cluster
+from training.cohort.labelling import Failure, label_table, parts_folder, parts_of
+from training.issues import Cancelled, InputError
+from training.partition.reports.table import LabelledRow, LabelSettings, label_one, label_rows, write_labels
+
+TEXTS = ("Left pleural effusion.", "No nodule in the right lung.", "Mass in the right upper lobe.", "Cardiomegaly.")
+ROWS = tuple((f"case-{i}", TEXTS[i % len(TEXTS)]) for i in range(10))
+SETTINGS = LabelSettings()
+NAMES = ("out.csv", "out.locations.csv", "out.evidence.csv")
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labelling, "PART_REPORTS", 3)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {name: (folder / name).read_text(encoding="utf-8") for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What one process writes in one go."""
+    folder = tmp_path_factory.mktemp("wanted")
+    write_labels(label_rows(list(ROWS), SETTINGS), folder / "out.csv", SETTINGS)
+    return contents(folder)
+
+
+def test_parts_give_what_one_go_gives(tmp_path: Path, wanted: dict[str, str]) -> None:
+    seen: list[tuple[int, int, str]] = []
+    done = label_table(ROWS, SETTINGS, tmp_path / "out.csv", progress=lambda *at: seen.append(at))
+    assert contents(tmp_path) == wanted
+    assert (done.reports, done.done_before, done.failures) == (10, 0, ())
+    assert [at[0] for at in seen] == [3, 6, 9, 10]
+    assert {path.name for path in tmp_path.iterdir()} == set(NAMES)
+
+
+def test_workers_give_the_same(tmp_path: Path, wanted: dict[str, str]) -> None:
+    with cluster(1) as client:
+        label_table(ROWS, SETTINGS, tmp_path / "out.csv", client)
+    assert contents(tmp_path) == wanted
+
+
+def test_a_stopped_run_goes_on_where_it_was(
+    tmp_path: Path, wanted: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = iter((False, True))
+    with pytest.raises(Cancelled):
+        label_table(ROWS, SETTINGS, tmp_path / "out.csv", cancelled=lambda: next(asked))
+    assert not (tmp_path / "out.csv").exists()
+    made: list[str] = []
+
+    def counted(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
+        made.append(row[0])
+        return label_one(row, settings)
+
+    monkeypatch.setattr(labelling, "label_one", counted)
+    done = label_table(ROWS, SETTINGS, tmp_path / "out.csv")
+    assert done.done_before == 6
+    assert made == [case for case, _ in ROWS[6:]]
+    assert contents(tmp_path) == wanted
+    assert not parts_folder(tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("settings", [LabelSettings(variant="authors"), LabelSettings(lymph_node_mm=15.0)])
+def test_other_settings_use_nothing_of_an_earlier_run(tmp_path: Path, settings: LabelSettings) -> None:
+    one, other = ([part.place for part in parts_of(ROWS, own, tmp_path)] for own in (SETTINGS, settings))
+    assert not set(one) & set(other)
+
+
+def test_a_changed_vocabulary_or_report_is_labelled_again(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    places = []
+    for words in ("air leak", "leak of air"):
+        own.write_text(f'[abnormalities.pneumothorax]\nany = ["{words}"]\n', encoding="utf-8")
+        places.append([part.place for part in parts_of(ROWS, LabelSettings(vocabulary=(own,)), tmp_path)])
+    assert not set(places[0]) & set(places[1])
+    before = [part.place for part in parts_of(ROWS, SETTINGS, tmp_path)]
+    after = [part.place for part in parts_of((*ROWS[:4], ("case-4", "Changed."), *ROWS[5:]), SETTINGS, tmp_path)]
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, True, True]
+
+
+def test_a_failed_report_is_told_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(row: tuple[str, str], settings: LabelSettings) -> object:
+        if row[0] == "case-4":
+            raise RuntimeError("no way")
+        return label_one(row, settings)
+
+    monkeypatch.setattr(labelling, "label_one", breaks)
+    told: list[Failure] = []
+    rows = (*ROWS[:2], ("case-2", "  \n"), *ROWS[3:])
+    done = label_table(rows, SETTINGS, tmp_path / "out.csv", told=told.append)
+    assert told == list(done.failures)
+    assert told == [Failure("case-2", "the report holds no text"), Failure("case-4", "RuntimeError: no way")]
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        assert [row["case"] for row in csv.DictReader(file)] == [f"case-{i}" for i in (0, 1, 3, 5, 6, 7, 8, 9)]
+    assert (tmp_path / "out.failures.csv").read_text(encoding="utf-8").splitlines()[1].startswith("case-2,")
+    monkeypatch.setattr(labelling, "label_one", label_one)
+    label_table(ROWS, SETTINGS, tmp_path / "out.csv")
+    assert not (tmp_path / "out.failures.csv").exists()
+
+
+def test_a_table_without_any_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        label_table([("a", ""), ("b", " ")], SETTINGS, tmp_path / "out.csv")
+    assert refused.value.issues[0].code == "no-labels"
+    assert list(tmp_path.iterdir()) == []

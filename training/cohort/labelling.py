@@ -1,0 +1,199 @@
+"""Label many reports in parallel, a part of the table at a time; a run that was stopped goes on where it was.
+
+Every finished part is a small file beside the output, named by what it was made from: its reports, the settings, the
+vocabulary and the version of this program. A report that cannot be labelled is told and stops nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from training import __version__
+from training.cohort.jobs import run_here, run_jobs
+from training.io.atomic import atomic_path
+from training.issues import InputError, error
+from training.partition.reports.table import LabelledRow, LabelSettings, label_one, write_labels
+
+PART_REPORTS = 128
+"""Reports in a part: a second or so of work, so that little is lost and little is said to the scheduler."""
+
+Report = tuple[str, str]
+"""Case and text."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A report without labels, and why."""
+
+    case: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some reports of a table and the file their results go to."""
+
+    rows: tuple[Report, ...]
+    place: Path
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What became of a table: reports done by an earlier run, failures, and the files that were written."""
+
+    reports: int
+    done_before: int
+    failures: tuple[Failure, ...]
+    files: tuple[Path, ...]
+
+
+def parts_folder(out: Path) -> Path:
+    """Return where the parts for the output ``out`` wait until all are there."""
+    return out.with_name(f".{out.name}.parts")
+
+
+def label_table(
+    rows: Sequence[Report],
+    settings: LabelSettings,
+    out: Path,
+    client: Any = None,
+    progress: Callable[[int, int, str], None] | None = None,
+    told: Callable[[Failure], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Labelled:
+    """Label ``rows`` and write ``out`` with its two companions (see :func:`write_labels`).
+
+    Parameters
+    ----------
+    rows
+        (case, text) of every report.
+    client
+        Of dask.distributed; None to work in this process.
+    progress
+        Called with (done, total, stage), in reports.
+    told
+        Called with every failure as it comes; all are in ``OUT.failures.csv`` at the end.
+    cancelled
+        Asked after every part; what is finished stays for the next run.
+
+    Raises
+    ------
+    Cancelled
+        If ``cancelled`` returned True.
+    InputError
+        The output cannot be written, or every report failed.
+    """
+    parts = list(parts_of(rows, settings, parts_folder(out)))
+    waiting = [part for part in parts if not part.place.is_file()]
+    done = len(rows) - sum(len(part.rows) for part in waiting)
+    before = done
+    work = partial(label_part, settings=settings)
+    finished = run_here(work, waiting, cancelled) if client is None else run_jobs(work, waiting, client, cancelled)
+    for one in finished:
+        lines = _failed(one.item, one.failure) if one.result is None else one.result
+        _keep(one.item.place, lines)
+        for line in lines:
+            if told is not None and "failure" in line:
+                told(Failure(line["case"], line["failure"]))
+        done += len(one.item.rows)
+        if progress is not None:
+            progress(done, len(rows), "reports")
+    return _gather(parts, settings, out, before)
+
+
+def parts_of(rows: Sequence[Report], settings: LabelSettings, folder: Path) -> Iterator[Part]:
+    """Cut ``rows`` into parts; a part's file is named by everything that decides its content."""
+    about = settings_digest(settings)
+    for start in range(0, len(rows), PART_REPORTS):
+        own = tuple((case, text) for case, text in rows[start : start + PART_REPORTS])
+        key = hashlib.sha256(json.dumps([about, own]).encode()).hexdigest()
+        yield Part(own, folder / f"{key[:32]}.jsonl")
+
+
+def settings_digest(settings: LabelSettings) -> str:
+    """Return a digest of settings, vocabularies (the shipped one and the user's) and the program's version."""
+    tables = (item for item in files("training.partition.data").iterdir() if item.name.endswith(".toml"))
+    shipped = sorted(tables, key=lambda item: item.name)
+    digest = hashlib.sha256(json.dumps([__version__, settings.variant, settings.uncertain]).encode())
+    digest.update(repr(settings.lymph_node_mm).encode())
+    for table in (*shipped, *settings.vocabulary):
+        digest.update(hashlib.sha256(table.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def label_part(part: Part, settings: LabelSettings) -> list[dict[str, Any]]:
+    """Label the reports of a part; each gives one line of plain JSON types, with its labels or its failure."""
+    return [_line(row, settings) for row in part.rows]
+
+
+def _line(row: Report, settings: LabelSettings) -> dict[str, Any]:
+    case, text = row
+    if not text.strip():
+        return {"case": case, "failure": "the report holds no text"}
+    try:
+        found = label_one(row, settings)
+    except Exception as problem:  # noqa: BLE001 - a report that breaks is told, the others go on
+        return {"case": case, "failure": f"{type(problem).__name__}: {problem}"}
+    return {"case": case, "values": found.values, "columns": sorted(found.columns), "evidence": found.evidence}
+
+
+def _failed(part: Part, reason: str | None) -> list[dict[str, Any]]:
+    """Return the lines of a part that was lost as a whole, for example with its process."""
+    return [{"case": case, "failure": reason or "no result"} for case, _ in part.rows]
+
+
+def _keep(place: Path, lines: list[dict[str, Any]]) -> None:
+    with atomic_path(place) as partial_path, partial_path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def _lines(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
+    for part in parts:
+        with part.place.open(encoding="utf-8") as file:
+            yield from map(json.loads, file)
+
+
+def _gather(parts: Sequence[Part], settings: LabelSettings, out: Path, before: int) -> Labelled:
+    """Write the output from the parts, in the table's order, then let the parts go."""
+    failures = [Failure(line["case"], line["failure"]) for line in _lines(parts) if "failure" in line]
+    total = sum(len(part.rows) for part in parts)
+    if total and len(failures) == total:
+        fact = f"not one of {total} reports could be labelled; the first: {failures[0].reason}"
+        _let_go(parts, out)
+        raise InputError(error("no-labels", fact, "Check the column that holds the reports.", out.name))
+    good = (line for line in _lines(parts) if "failure" not in line)
+    written = write_labels(map(_row, good), out, settings)
+    where = _write_failures(out, failures)
+    _let_go(parts, out)
+    return Labelled(total, before, tuple(failures), (*written, *where))
+
+
+def _row(line: dict[str, Any]) -> LabelledRow:
+    evidence = tuple(tuple(row) for row in line["evidence"])
+    return LabelledRow(line["case"], line["values"], frozenset(line["columns"]), evidence)
+
+
+def _write_failures(out: Path, failures: Sequence[Failure]) -> tuple[Path, ...]:
+    path = out.with_name(f"{out.stem}.failures.csv")
+    if not failures:
+        path.unlink(missing_ok=True)
+        return ()
+    with atomic_path(path) as partial_path, partial_path.open("w", newline="", encoding="utf-8") as file:
+        rows = [(failure.case, failure.reason) for failure in failures]
+        csv.writer(file, lineterminator="\n").writerows([("case", "reason"), *rows])
+    return (path,)
+
+
+def _let_go(parts: Sequence[Part], out: Path) -> None:
+    for part in parts:
+        part.place.unlink(missing_ok=True)
+    shutil.rmtree(parts_folder(out), ignore_errors=True)
