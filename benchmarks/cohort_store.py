@@ -27,7 +27,7 @@ import zarr
 
 from training.cohort.results import open_store
 from training.cohort.results.fill import Plan, create_store, filling, write_pending
-from training.cohort.results.layout import DONE, Layout
+from training.cohort.results.layout import DONE, LARGEST_BLOCK, Layout
 from training.cohort.results.organs import organ_arrays
 from training.cohort.results.sources import Origin
 from training.cohort.results.store import details_file
@@ -119,8 +119,8 @@ def copy_blocks(folder: Path, layout: Layout) -> None:
             rest = ".".join("0" for _ in array.shape[1:])
             for block in range(1, n_blocks):
                 shutil.copyfile(folder / name / f"c.0.{rest}", folder / name / f"c.{block}.{rest}")
-    for block in range(1, n_blocks):
-        shutil.copyfile(details_file(folder, 0), details_file(folder, block))
+    for row in range(LARGEST_BLOCK, layout.n_cases, LARGEST_BLOCK):
+        shutil.copyfile(details_file(folder, 0), details_file(folder, row))
     assert (np.asarray(zarr.open_group(folder, mode="r")["state"][...]) == DONE).all()
 
 
@@ -143,7 +143,7 @@ def map_times(folder: Path, n: int, drop: bool) -> list[float]:
     for case, label in zip(rng.integers(0, len(store), n), rng.integers(0, 80, n), strict=True):
         if drop:
             forget(folder / "z" / f"c.{case // block}.0.0.0.0")
-            forget(details_file(folder, int(case) // block))
+            forget(details_file(folder, int(case)))
         start = time.perf_counter()
         store.explanation(store.cases[case]).map(int(label))
         times.append(1e3 * (time.perf_counter() - start))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from training.console import AsJson, emit, reported, say
+from training.console import AsJson, emit, progress_bars, reported, say
 
 
 class JudgedSplit(StrEnum):
@@ -51,8 +51,9 @@ def evaluate(
             thresholds,
             Resampling(resamples, seed),
         )
-        say("Evaluating; a thousand resamples of a large cohort take some minutes.")
-        found = evaluate_stores(store, settings)
+        with progress_bars() as progress:
+            found = evaluate_stores(store, settings, progress)
+        say("Writing tables and pictures.")
         write_evaluation(out, found)
         if as_json:
             emit({key: value for key, value in found.to_dict().items() if key not in ("calibration", "slice_scores")})

@@ -26,7 +26,7 @@ from training.issues import InputError, error
 
 SCHEMA = "hirescam-evaluation"
 SCHEMA_VERSION = 1
-JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
+JSON_FILE, PAGE_FILE, BANDS_FILE = "evaluation.json", "evaluation.html", "slice_scores.svg"
 
 LESION_AVERAGE: Mapping[str, Average] = {
     "error_mm": "median",
@@ -278,7 +278,7 @@ def check_free(folder: Path) -> None:
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
-    """Write ``folder``, completely or not at all: ``evaluation.json``, a CSV for every table, and the page.
+    """Write ``folder``, completely or not at all: ``evaluation.json``, a CSV for every table, the page, Figure 13.
 
     Raises
     ------
@@ -287,7 +287,8 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
     FileExistsError
         If ``folder`` exists already (:func:`check_free` tells before).
     """
-    from training.evaluate.page import page  # loads matplotlib
+    from training.evaluate.figures import bands_picture  # both load matplotlib
+    from training.evaluate.page import page
 
     with atomic_path(folder, overwrite=False) as partial:
         partial.mkdir()
@@ -296,4 +297,6 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
         for name, rows in evaluation.tables().items():
             (partial / f"{name}.csv").write_text(to_csv(rows), encoding="utf-8")
         (partial / PAGE_FILE).write_text(page(evaluation), encoding="utf-8")
+        if evaluation.bands:
+            (partial / BANDS_FILE).write_text(bands_picture(evaluation.bands), encoding="utf-8")
     return folder

@@ -255,7 +255,7 @@ class Filling:
             new = [row for row in pending if row in rows]
             decided = all(row in new or self._state[row] != NOT_DONE for row in rows)
             if decided or not full_only:
-                self._gather_block(number, rows, new)
+                self._gather_block(rows, new)
         return int((self._state == DONE).sum())
 
     def _pending(self) -> Iterator[int]:
@@ -263,33 +263,36 @@ class Filling:
             if file.stem.isdigit():
                 yield int(file.stem)
 
-    def _gather_block(self, number: int, rows: range, new: list[int]) -> None:
+    def _gather_block(self, rows: range, new: list[int]) -> None:
         results = {row: _load(pending_file(self.path, row)) for row in new}
         for name in self.layout.arrays():
             if name in results[new[0]]:
                 self._write_rows(name, rows, {row: results[row][name] for row in new})
-        self._write_details(number, rows, {row: results[row][_DETAILS].tobytes() for row in new})
+        self._write_details({row: results[row][_DETAILS].tobytes() for row in new})
         self._write_rows("state", rows, dict.fromkeys(new, np.uint8(DONE)))
         self._state[new] = DONE
         for row in new:
             pending_file(self.path, row).unlink()
 
     def _write_rows(self, name: str, rows: range, new: Mapping[int, Any]) -> None:
-        """Put ``new`` into the rows of a block, which are written as a whole; the others stay."""
-        array, spec, span = _array(self._group, name), self.layout.arrays()[name], slice(rows.start, rows.stop)
-        values = np.array(array[span]) if self._is_touched(rows) else _blank(len(rows), spec)
+        """Put ``new`` into the rows of a block, whose files are written as a whole; the other rows stay."""
+        array, spec = _array(self._group, name), self.layout.arrays()[name]
+        written = self.layout.rows_of_file(spec, rows)
+        span = slice(written.start, written.stop)
+        values = np.array(array[span]) if self._is_touched(written) else _blank(len(written), spec)
         for row, value in new.items():
-            values[row - rows.start] = value
+            values[row - written.start] = value
         array[span] = values
 
     def _is_touched(self, rows: range) -> bool:
         return bool((self._state[rows.start : rows.stop] != NOT_DONE).any())
 
-    def _write_details(self, number: int, rows: range, new: Mapping[int, bytes]) -> None:
-        file = details_file(self.path, number)
-        lines = file.read_bytes().split(b"\n")[: len(rows)] if file.is_file() else [b""] * len(rows)
+    def _write_details(self, new: Mapping[int, bytes]) -> None:
+        """Put one line for each of ``new`` into the file that they share."""
+        file, n = details_file(self.path, next(iter(new))), names.LARGEST_BLOCK
+        lines = file.read_bytes().split(b"\n")[:n] if file.is_file() else [b""] * n
         for row, text in new.items():
-            lines[row - rows.start] = text
+            lines[row % n] = text
         with atomic_path(file) as partial:
             partial.write_bytes(b"\n".join(lines) + b"\n")
 

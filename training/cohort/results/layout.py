@@ -65,9 +65,11 @@ SHARE_PLACES = ("right lung", "left lung", "mediastinum", "body")
 ZDtype = Literal["float32", "float16"]
 
 BLOCK_BYTES = 40_000_000
-"""About how many bytes of Z lie in one file."""
+"""About how many bytes of Z lie in one file. To change this, or what follows, takes a new ``SCHEMA_VERSION``."""
 
 LARGEST_BLOCK = 128
+"""Most cases in one file; slice scores and details always have that many, however large Z is."""
+
 COLUMN_ROWS = 4096
 """Cases in one chunk of the arrays with small rows."""
 
@@ -166,7 +168,14 @@ class Layout:
 
     def rows(self, block: int) -> range:
         """Return the rows of a block."""
-        return range(block * self.block, min((block + 1) * self.block, self.n_cases))
+        return self._rows(block, self.block)
+
+    def rows_of_file(self, spec: ArraySpec, rows: range) -> range:
+        """Return the rows that are written together with those of a block."""
+        return self._rows(rows.start // LARGEST_BLOCK, LARGEST_BLOCK) if spec.cut == "label" else rows
+
+    def _rows(self, number: int, size: int) -> range:
+        return range(number * size, min((number + 1) * size, self.n_cases))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -213,5 +222,5 @@ def _cut(spec: ArraySpec, block: int) -> tuple[Shape, Shape | None]:
     if spec.cut == "case":
         return (1, *spec.row), (block, *spec.row)
     if spec.cut == "label":
-        return (block, 1, *spec.row[1:]), (block, *spec.row)
+        return (LARGEST_BLOCK, 1, *spec.row[1:]), (LARGEST_BLOCK, *spec.row)
     return (COLUMN_ROWS, *spec.row), None

@@ -260,10 +260,10 @@ class CohortStore:
 
     def details(self, case: str) -> dict[str, Any]:
         """Return what else is known of a case: device, precision, seconds, issues, provenance, organs' quality."""
-        block, number = divmod(int(self._rows[self.position(case)]), self.layout.block)
+        row = int(self._rows[self.position(case)])
         try:
-            lines = details_file(self.path, block).read_bytes().split(b"\n")
-            found: dict[str, Any] = json.loads(lines[number])
+            lines = details_file(self.path, row).read_bytes().split(b"\n")
+            found: dict[str, Any] = json.loads(lines[row % names.LARGEST_BLOCK])
         except (OSError, ValueError, IndexError) as failure:
             raise damaged(self.path, f"details of case {case}: {type(failure).__name__}") from failure
         return found
@@ -396,9 +396,9 @@ def read_failures(store: Path) -> dict[str, str]:
         return {row["case"]: row["reason"] for row in csv.DictReader(stream)}
 
 
-def details_file(store: Path, block: int) -> Path:
-    """Return the file with one line of JSON for each case of a block."""
-    return store / names.DETAILS_FOLDER / f"{block:06d}.jsonl"
+def details_file(store: Path, row: int) -> Path:
+    """Return the file with one line of JSON for a row of the store and for each of those around it."""
+    return store / names.DETAILS_FOLDER / f"{row // names.LARGEST_BLOCK:06d}.jsonl"
 
 
 def damaged(folder: Path, detail: str) -> InputError:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from training.cohort.results.layout import AUTHORS_CELLS, ORGAN_GRIDS
 from training.evaluate.baselines import with_baselines
 from training.evaluate.bootstrap import BoolArray, Resampling
-from training.evaluate.cohort.subject import Choice, Subject
+from training.evaluate.cohort.subject import Choice, Steps, Subject
 from training.evaluate.organ_iou import (
     VARIANTS,
     OrganCase,
@@ -52,6 +52,7 @@ class OrganResult:
 def evaluate_organs(
     subject: Subject,
     choice: Choice,
+    steps: Steps,
     given: Thresholds | None = None,
     extra_groups: Mapping[str, BoolArray] | None = None,
     resampling: Resampling | None = None,
@@ -60,6 +61,8 @@ def evaluate_organs(
 
     Parameters
     ----------
+    steps
+        Counts the cases.
     given
         Thresholds from an earlier evaluation; None chooses them on ``choice.chosen_on``.
     extra_groups
@@ -79,9 +82,9 @@ def evaluate_organs(
     rows: list[Rows] = []
     tables: dict[Key, dict[str, FloatArray]] = {}
     for grid in ORGAN_GRIDS:
-        judged = _curves(subject, choice.judged, grid)
+        judged = _curves(subject, choice.judged, grid, steps)
         same = choice.chosen_on == choice.judged
-        chosen_on = judged if same or given else _curves(subject, choice.chosen_on, grid)
+        chosen_on = judged if same or given else _curves(subject, choice.chosen_on, grid, steps)
         for variant in VARIANTS:
             key: Key = (variant, PLACES[grid])
             own, validation = (_as(variant, curves) for curves in (judged, chosen_on))
@@ -93,21 +96,27 @@ def evaluate_organs(
     return OrganResult(tuple(row for part in rows for row in part), tables)
 
 
-def _curves(subject: Subject, cases: Sequence[str], grid: str) -> dict[str, OrganCurves]:
+def n_steps(choice: Choice, given: bool) -> int:
+    """Return how many cases are gone through."""
+    alone = given or choice.chosen_on == choice.judged
+    return len(ORGAN_GRIDS) * (len(choice.judged) + (0 if alone else len(choice.chosen_on)))
+
+
+def _curves(subject: Subject, cases: Sequence[str], grid: str, steps: Steps) -> dict[str, OrganCurves]:
     """Return OrganIoU at every threshold; on the authors' grid, maps of other shapes are resampled as theirs are."""
     shape = (subject.store.layout.n_groups, *AUTHORS_CELLS) if grid == "authors" else None
-    return organ_curves(cases_of(subject, cases, grid), subject.labels, shape=shape)
+    return organ_curves(cases_of(subject, cases, grid, steps), subject.labels, shape=shape)
 
 
 def _as(variant: Variant, curves: Mapping[str, OrganCurves]) -> dict[str, OrganCurves]:
     return {name: as_authors(one) if variant == "authors" else one for name, one in curves.items()}
 
 
-def cases_of(subject: Subject, cases: Sequence[str], grid: str) -> Iterator[OrganCase]:
+def cases_of(subject: Subject, cases: Sequence[str], grid: str, steps: Steps) -> Iterator[OrganCase]:
     """Yield maps and allowed regions of every case with a present label that belongs to an organ, else none of them."""
     placed = np.array([is_known(name) for name in subject.labels], dtype=bool)
     truth = subject.known(cases)
-    for n, case in enumerate(cases):
+    for n, case in enumerate(steps.over(cases)):
         present = (truth[n] == 1) & placed
         explanation = subject.store.explanation(case)
         cells = explanation.geometry("hirescam", "receptive_field" if grid == "receptive_field" else "stretch")

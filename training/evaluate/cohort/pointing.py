@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from training.evaluate.bootstrap import BoolArray, Resampling
 from training.evaluate.cohort.known_lesions import KnownLesions
-from training.evaluate.cohort.subject import Subject
+from training.evaluate.cohort.subject import Steps, Subject
 from training.evaluate.lesions import LesionCase, lesion_tables
 from training.evaluate.rows import Rows
 from training.evaluate.tables import LESION_AVERAGE, lesion_rows, pair_comparison_rows
@@ -36,6 +36,7 @@ def evaluate_lesions(
     cases: Sequence[str],
     known: KnownLesions,
     others: Sequence[str],
+    steps: Steps,
     extra_groups: Mapping[str, BoolArray] | None = None,
     resampling: Resampling | None = None,
 ) -> LesionResult:
@@ -45,6 +46,8 @@ def evaluate_lesions(
     ----------
     others
         Cases whose lesions tell the prior of place; none of them is judged.
+    steps
+        Counts the cases.
     extra_groups
         Masks [N, M] of pairs, such as sizes of lesions, beside the groups of labels.
     """
@@ -52,13 +55,13 @@ def evaluate_lesions(
     rows: list[Rows] = []
     tables: dict[Placement, dict[str, dict[str, FloatArray]]] = {}
     for placement in PLACEMENTS:
-        tables[placement] = lesion_tables(_cases(subject, cases, known, placement), subject.labels, prior)
+        tables[placement] = lesion_tables(_cases(subject, steps.over(cases), known, placement), subject.labels, prior)
         about = {"model": subject.name, "placement": placement}
         rows.append(lesion_rows(tables[placement], subject.labels, about, extra_groups, resampling))
     return LesionResult(tuple(row for part in rows for row in part), tables)
 
 
-def _cases(subject: Subject, cases: Sequence[str], known: KnownLesions, placement: Placement) -> Iterator[LesionCase]:
+def _cases(subject: Subject, cases: Iterable[str], known: KnownLesions, placement: Placement) -> Iterator[LesionCase]:
     for case in cases:
         explanation, lesions = subject.store.explanation(case), known.of(case)
         chosen = np.array([bool(lesions.get(label)) for label in subject.labels], dtype=bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from training.evaluate.cohort import organs, pointing
 from training.evaluate.cohort.known_lesions import KnownLesions, known_lesions
 from training.evaluate.cohort.organs import OrganResult, evaluate_organs, read_thresholds
 from training.evaluate.cohort.pointing import LesionResult, evaluate_lesions
-from training.evaluate.cohort.subject import Choice, JudgedOn, Subject, choose_cases, in_common, make_subject
+from training.evaluate.cohort.subject import Choice, JudgedOn, Steps, Subject, choose_cases, in_common, make_subject
 from training.evaluate.pairs import size_groups
 from training.evaluate.rows import Row
 from training.evaluate.tables import Evaluation, prediction_comparison_rows
+from training.explain.placement import PLACEMENTS
 
 SAME_NAME = " (second)"
 
@@ -64,8 +65,10 @@ class Found:
     lesions: LesionResult | None
 
 
-def evaluate_stores(path: Path, settings: EvaluateSettings | None = None) -> Evaluation:
-    """Evaluate the store at ``path``.
+def evaluate_stores(
+    path: Path, settings: EvaluateSettings | None = None, progress: Callable[[int, int, str], None] | None = None
+) -> Evaluation:
+    """Evaluate the store at ``path``; ``progress`` is called with (cases done, of how many, stage).
 
     Raises
     ------
@@ -78,7 +81,8 @@ def evaluate_stores(path: Path, settings: EvaluateSettings | None = None) -> Eva
     known = known_lesions(subjects[0].store, plan.lesions, plan.lesion_label)
     others = [case for case in cases if case not in set(choice.judged)]
     groups = {} if known is None else size_groups(known.diameters(choice.judged, subjects[0].labels))
-    found = [_found(one, choice, known, others, groups, plan) for one in subjects]
+    steps = Steps(sum(_n_steps(one, choice, known, plan) for one in subjects), progress)
+    found = [_found(one, choice, known, others, groups, plan, steps) for one in subjects]
     return Evaluation(
         title=f"{' against '.join(one.name for one in subjects)}, {len(choice.judged)} cases",
         classification={one.subject.name: one.classification for one in found},
@@ -112,6 +116,7 @@ def _found(
     others: Sequence[str],
     groups: Mapping[str, BoolArray],
     plan: EvaluateSettings,
+    steps: Steps,
 ) -> Found:
     truth = subject.known(choice.judged)
     predicted = evaluate_predictions(subject.probabilities(choice.judged), truth, subject.labels, plan.resampling)
@@ -119,10 +124,17 @@ def _found(
     organ_result = lesion_result = None
     if "organs" in layout.arrays():
         given = None if plan.thresholds is None else read_thresholds(plan.thresholds, subject)
-        organ_result = evaluate_organs(subject, choice, given, groups, plan.resampling)
+        organ_result = evaluate_organs(subject, choice, steps, given, groups, plan.resampling)
     if known is not None and layout.has_maps:
-        lesion_result = evaluate_lesions(subject, choice.judged, known, others, groups, plan.resampling)
+        lesion_result = evaluate_lesions(subject, choice.judged, known, others, steps, groups, plan.resampling)
     return Found(subject, predicted, organ_result, lesion_result)
+
+
+def _n_steps(subject: Subject, choice: Choice, known: KnownLesions | None, plan: EvaluateSettings) -> int:
+    """Return how many cases will be gone through for one model."""
+    layout = subject.store.layout
+    pointed = len(PLACEMENTS) * len(choice.judged) if known is not None and layout.has_maps else 0
+    return pointed + (organs.n_steps(choice, plan.thresholds is not None) if "organs" in layout.arrays() else 0)
 
 
 def _comparisons(found: Sequence[Found], plan: Resampling) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -85,6 +85,21 @@ class Subject:
         """Weights of the shape and the spread of the model's own, always the same."""
         own = self.store.weights
         return np.random.default_rng(0).normal(0.0, own.std(), own.shape).astype(np.float32)
+
+
+class Steps:
+    """Counts the cases that were gone through, for a progress bar; ``progress`` is called with (done, total, stage)."""
+
+    def __init__(self, total: int, progress: Callable[[int, int, str], None] | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def over(self, cases: Iterable[str]) -> Iterator[str]:
+        """Yield the cases, counting each."""
+        for case in cases:
+            yield case
+            self._done += 1
+            if self._progress is not None:
+                self._progress(self._done, self._total, "evaluating")
 
 
 def make_subject(store: CohortStore, name: str, truth: Path | None, random: CohortStore | None = None) -> Subject:

@@ -67,6 +67,27 @@ def test_blocks_are_written_when_they_are_whole(store: Path, cases: list[Explana
     assert opened.explanation("case-0299").provenance == cases[299].provenance
 
 
+def test_large_z_has_a_file_a_case_and_slice_scores_are_still_read_at_once(
+    tmp_path: Path, cases: list[Explanation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.cohort.results.layout.BLOCK_BYTES", 300)  # one Z here is 128 bytes
+    store = tmp_path / "s"
+    create_store(store, plan_of(cases[:150], organs=False))
+    for rows in ([0, 3, 149], [1, 2], [130]):
+        put(store, cases, rows)
+        with filling(store) as place:
+            assert place.layout.block == 2
+            place.gather()
+    assert len(list((store / "z").glob("c.*"))) == 4
+    assert len(list((store / "slice_scores").glob("c.*"))) == 2
+    opened = open_store(store)
+    assert opened.cases == tuple(f"case-{n:04d}" for n in (0, 1, 2, 3, 130, 149))
+    slices = np.stack([cases[int(case[-4:])].slice_scores[2] for case in opened.cases])
+    np.testing.assert_allclose(opened.label_slice_scores(opened.labels[2]), slices, rtol=1e-5, atol=1e-6)
+    assert all(np.array_equal(z, cases[int(case[-4:])].z) for case, z in z_of(store).items())
+    assert [opened.details(case)["case"] for case in opened.cases] == ["synthetic"] * 6
+
+
 class Killed(BaseException):
     """Stands for the end of the process."""
 

@@ -195,7 +195,7 @@ def test_phantoms_bring_their_own_lesions_and_the_command_writes_everything(tmp_
     }
     files = {item.name for item in (tmp_path / "out").iterdir()}
     tables = {"summary", "labels", "calibration", "organ_iou", "lesions", "comparisons", "slice_scores"}
-    assert files == {"evaluation.json", "evaluation.html"} | {f"{name}.csv" for name in tables}
+    assert files == {"evaluation.json", "evaluation.html", "slice_scores.svg"} | {f"{name}.csv" for name in tables}
     page = (tmp_path / "out" / "evaluation.html").read_text()
     for words in ("Predictions", "Organs", "Lesions", "Comparisons", "Slice scores", "not for clinical use"):
         assert words in page
