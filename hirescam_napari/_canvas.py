@@ -79,9 +79,10 @@ class Canvas:
     def clear(self) -> None:
         """Take the session's layers out of the viewer; those of others stay."""
         self.viewer.canvas.grid.enabled = False
-        for layer in self.layers:
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        with self.viewer.layers.batched_update():  # napari collects garbage after every removal otherwise
+            for layer in self.layers:
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
         self.cts, self.maps, self.fields, self._plan, self._range = [], {}, [], None, None
         self.organs.clear()
         self.overlays.clear()
@@ -102,6 +103,7 @@ class Canvas:
             _apply_map(self.maps[map_plan.method], map_plan, before, draw=not moves)
         if not plan.maps:
             self._hide_maps()
+        self.overlays.set_title(plan.title, plan.side_by_side)  # before the grid: napari counts what is visible then
         if self.maps and (old is None or old.side_by_side != plan.side_by_side):
             self._set_grid(plan.side_by_side)
         if self.organs.apply(plan):
@@ -110,7 +112,6 @@ class Canvas:
             self.select()
         if target is not None:
             self.set_slice_mm(target)
-        self.overlays.set_title(plan.title, plan.side_by_side)
         self.overlays.set_scale_words(plan.scale_words)
         self.overlays.set_notices(plan.notices)
         self.overlays.set_legend(organ_legend(plan))
@@ -155,7 +156,7 @@ class Canvas:
                 field.visible = False
 
     def _field_hosts(self) -> list[Image]:
-        """What the boxes lie on: the CTs, or the maps of a case whose CT is not at hand."""
+        """Return what the boxes lie on: the CTs, or the maps of a case whose CT is not at hand."""
         return self.cts or list(self.maps.values())
 
     def _add_maps(self, plan: DisplayPlan) -> None:
@@ -173,7 +174,7 @@ class Canvas:
 
     def _hide_maps(self) -> None:
         for layer in self.maps.values():
-            _set_if_new(layer, "visible", False)
+            set_if_new(layer, "visible", False)
 
     def _add_fields(self, count: int) -> None:
         """Add the boxes the first time one is drawn: every layer in the list costs time in every step."""
@@ -225,7 +226,7 @@ class Canvas:
             self._add_second_ct()
         self._order()
         for second in self.cts[1:]:
-            _set_if_new(second, "visible", side_by_side)
+            set_if_new(second, "visible", side_by_side)
         grid = self.viewer.canvas.grid
         if side_by_side:
             grid.shape = (1, len(METHODS))
@@ -254,7 +255,7 @@ def _apply_map(layer: Image, plan: MapPlan, before: MapPlan | None, draw: bool =
 
     ``draw=False`` leaves it to a move of the slice that follows to read the new values.
     """
-    _set_if_new(layer, "visible", plan.visible)
+    set_if_new(layer, "visible", plan.visible)
     if not plan.visible:
         return
     fresh = before is None or not before.visible
@@ -264,11 +265,11 @@ def _apply_map(layer: Image, plan: MapPlan, before: MapPlan | None, draw: bool =
         layer.colormap = map_colormap(plan.display.colormap)
     if fresh or before is None or before.display is not plan.display:
         _swap(layer, plan, draw or fresh)
-    _set_if_new(layer, "opacity", plan.opacity)
-    _set_if_new(layer, "interpolation2d", "linear" if plan.smooth else "nearest")
+    set_if_new(layer, "opacity", plan.opacity)
+    set_if_new(layer, "interpolation2d", "linear" if plan.smooth else "nearest")
 
 
-def _set_if_new(layer: Image, name: str, value: Any) -> None:
+def set_if_new(layer: Image, name: str, value: Any) -> None:
     """Set an attribute that napari would announce, and draw again for, even if it is the same."""
     if getattr(layer, name) != value:
         setattr(layer, name, value)

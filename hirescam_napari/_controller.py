@@ -218,6 +218,17 @@ class Controller:
             "next_label": lambda: self.step_label(1),
         }
 
+    def use_canvas(self, canvas: Canvas) -> None:
+        """Draw on ``canvas`` from now on, in the slice that is shown."""
+        position = self.canvas.slice_mm
+        with self._one_refresh():
+            self.canvas.clear()
+            self.canvas = canvas
+            canvas.show_case(self.case, self.state.window)
+        if self.case.picture is not None:
+            canvas.set_slice_mm(position)
+        self._on_slice()
+
     def refresh(self) -> None:
         """Draw what state and case ask for now."""
         if self._batch:

@@ -15,8 +15,10 @@ from qtpy.QtWidgets import QFileDialog, QInputDialog, QPushButton, QSplitter, QT
 from hirescam_napari import _keys
 from hirescam_napari._adopt import case_of_layer, ct_layers
 from hirescam_napari._case import Case
+from hirescam_napari._cohort import stored_case
+from hirescam_napari._compare import Comparer
 from hirescam_napari._controller import Controller, Ticket
-from hirescam_napari._engine import Engine, Request
+from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
 from hirescam_napari._exports import Exporter
 from hirescam_napari._layers import VOLUME_KEY
 from hirescam_napari._organ_work import OrganFinder
@@ -28,11 +30,13 @@ from hirescam_napari._snapshot import restore
 from hirescam_napari._state import Layout
 from hirescam_napari._workers import Function, Job, explain_work, load_work, series_work
 from hirescam_napari.views._layout import WrappedLabel, scrolled
+from hirescam_napari.views.compare import ComparePanel
 from hirescam_napari.views.display_panel import DisplayChoice
 from hirescam_napari.views.export_panel import ExportPanel
 from hirescam_napari.views.organs import OrganChoice
 from hirescam_napari.views.run_panel import RunPanel, RunRequest
 from hirescam_napari.views.series_chooser import SeriesChooser
+from training.cohort.results import CohortStore
 from training.explain.result import Explanation
 from training.io import SeriesChoiceNeeded, SeriesInfo
 from training.issues import InputError, Issue, error
@@ -75,7 +79,7 @@ class HiResCamWidget(QWidget):
         self.viewer = napari_viewer
         self.engine = Engine() if engine is None else engine
         self.panels = DockPanels(self)
-        self.run_panel, self.export_panel = RunPanel(self), ExportPanel(self)
+        self.run_panel, self.export_panel, self.compare_panel = RunPanel(self), ExportPanel(self), ComparePanel(self)
         self.repair_button = _hidden_button("Repair and open", self)
         self.tabs, self.pages = QTabWidget(self), QTabWidget(self)
         self.chooser: SeriesChooser | None = None
@@ -86,6 +90,7 @@ class HiResCamWidget(QWidget):
         self.controller = Controller(napari_viewer, self.panels, initial_state())
         self.finder = OrganFinder(self.controller, self._wants_organs, self)
         self.exporter = Exporter(self.controller, self.export_panel, self.panels.labels_in_order, self)
+        self.comparer = Comparer(self.controller, self.compare_panel, self.engine, self)
         self._connect()
         self._offer_cts()
         QTimer.singleShot(0, self._adopt_first)
@@ -116,7 +121,8 @@ class HiResCamWidget(QWidget):
     @property
     def busy(self) -> bool:
         """True while work is under way, finding organs and exporting included."""
-        return (self.job is not None and self.job.running) or self.finder.running or self.exporter.running
+        others = (self.finder, self.exporter, self.comparer)
+        return (self.job is not None and self.job.running) or any(one.running for one in others)
 
     def run(self, request: RunRequest) -> Job | None:
         """Run a model on a CT in the background; None if the CT is refused."""
@@ -211,6 +217,7 @@ class HiResCamWidget(QWidget):
         self._offer_cts()
         self.finder.update()
         self.exporter.update()
+        self.comparer.on_case()
         if case.view is not None:
             restore(self.controller, case.view)
         if case.volume is not None and case.explanation is None:
@@ -226,6 +233,7 @@ class HiResCamWidget(QWidget):
         if self.controller.show_explanation(explanation, ticket):
             self.finder.update()
             self.exporter.update()
+            self.comparer.update()
             self.run_panel.set_issues(explanation.issues)
             self.run_panel.set_caution(caution_words(explanation.model.training))
             self.run_panel.set_status(f"Done in {sum(explanation.seconds.values()):.1f} s on {explanation.device}.")
@@ -301,8 +309,9 @@ class HiResCamWidget(QWidget):
         if self.job is not None:
             self.job.wait(CLOSE_WAIT_S)
         self.finder.wait(CLOSE_WAIT_S)
-        self.exporter.cancel()
-        self.exporter.wait(CLOSE_WAIT_S)
+        for one in (self.exporter, self.comparer):
+            one.cancel()
+            one.wait(CLOSE_WAIT_S)
         self.viewer.layers.events.inserted.disconnect(self._on_layers)
         self.viewer.layers.events.removed.disconnect(self._offer_cts)
         self.controller.disconnect()
@@ -327,6 +336,7 @@ class HiResCamWidget(QWidget):
         self.tabs.addTab(scrolled(self.panels.details.organs), "Organs")
         self.tabs.addTab(self._run_tab, "Run")
         self.tabs.addTab(scrolled(_column(self.panels.display, keys)), "Display")
+        self.tabs.addTab(scrolled(self.compare_panel), "Compare")
         self.tabs.addTab(scrolled(self.export_panel), "Export")
         self.tabs.setCurrentWidget(self._run_tab)
         layout = QVBoxLayout(self)
@@ -354,7 +364,10 @@ class HiResCamWidget(QWidget):
         self.viewer.layers.events.inserted.connect(self._on_layers)
         self.viewer.layers.events.removed.connect(self._offer_cts)
         _keys.bind(self.viewer, controller.actions())
-        self.exporter.ended.connect(self._on_finder)
+        self.compare_panel.set_models(MODELS)
+        self.comparer.caseRequested.connect(self._open_stored)
+        for one in (self.exporter, self.comparer):
+            one.ended.connect(self._on_finder)
         self._connect_details()
 
     def _connect_details(self) -> None:
@@ -373,12 +386,24 @@ class HiResCamWidget(QWidget):
 
     def _on_finder(self) -> None:
         self.panels.details.show_work(self.finder.running, self.finder.problem)
+        self.comparer.update()
         if not self.busy:
             self.idle.emit()
 
     def _on_page(self) -> None:
         self.panels.details.refresh()
         self.finder.update()
+        self.comparer.update()
+
+    def _open_stored(self, store: CohortStore, case: str, label: str) -> None:
+        """Open a case of a cohort and show ``label``."""
+
+        def work(progress: Progress, _cancelled: IsCancelled) -> Case:
+            progress(0, 0, "opening the case")
+            return stored_case(store, case)
+
+        job = self.open_made(work, "Opening the case")
+        job.succeeded.connect(lambda _case: self.controller.select(label))
 
     def _on_organ_choice(self, choice: OrganChoice) -> None:
         self.controller.change(

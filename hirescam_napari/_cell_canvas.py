@@ -1,0 +1,205 @@
+"""Draws a comparison in napari's grid: in every cell a CT and a map; camera, slice and contrast are linked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+
+from hirescam_napari._canvas import Canvas, set_if_new
+from hirescam_napari._case import Case
+from hirescam_napari._cells import CellPlan, GridPlan, cell_place
+from hirescam_napari._layers import AXIS_LABELS, gray, map_colormap, placement_mm
+from hirescam_napari._resolve import DisplayPlan
+
+CROWDED = 4
+"""More cells than this are too small for a color bar each."""
+
+
+class CellCanvas(Canvas):
+    """A canvas whose cells a function plans anew whenever the session's plan changes.
+
+    Parameters
+    ----------
+    viewer
+        Any napari viewer model.
+    build
+        Gives the cells to show now; None if there is nothing to compare.
+    """
+
+    def __init__(self, viewer: ViewerModel, build: Callable[[], GridPlan | None]) -> None:
+        super().__init__(viewer)
+        self.cell_maps: list[Image] = []
+        self._build = build
+        self._grid: GridPlan | None = None
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The comparison's own layers, cell by cell: CT, map."""
+        own: list[Layer] = []
+        for i, layer in enumerate(self.cell_maps):
+            own += [*self.cts[i : i + 1], layer]
+        return own
+
+    def show_case(self, case: Case, window: str) -> None:  # noqa: ARG002 - cells come with the next plan
+        """Take away what was there; the cells of another case come with the next plan."""
+        self.clear()
+        self.overlays.set_letters()
+
+    def clear(self) -> None:
+        """Take the comparison's layers out of the viewer; let go of first, so that nobody takes it for the user."""
+        own = self.layers
+        self.cts, self.cell_maps = [], []
+        self._plan = self._grid = self._range = None
+        self.viewer.canvas.grid.enabled = False
+        with self.viewer.layers.batched_update():  # napari collects garbage after every removal otherwise
+            for layer in own:
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
+        self.overlays.clear()
+
+    def apply(self, plan: DisplayPlan) -> None:
+        """Draw the cells that fit ``plan``; layers are made anew only where another CT or another number is shown."""
+        grid, old = self._build(), self._plan
+        if grid is None:
+            if self.cell_maps:
+                self.clear()
+            return
+        before, self._plan, self._grid = self._grid, plan, grid
+        if not _same_ct(before, grid):
+            self._rebuild(grid, plan)
+        elif before is None or len(before.cells) != len(grid.cells):
+            self._resize(grid, plan)
+        for layer, cell in zip(self.cell_maps, grid.cells, strict=False):
+            _update(layer, cell)
+        if plan.maps:
+            set_if_new(self.cell_maps[0], "opacity", plan.maps[0].opacity)
+            set_if_new(self.cell_maps[0], "interpolation2d", "linear" if plan.maps[0].smooth else "nearest")
+        if old is None or old.window_hu != plan.window_hu:
+            for layer in self.cts[:1]:
+                layer.contrast_limits = plan.window_hu
+        self._follow(old, plan)
+        self.overlays.set_title(grid.title, side_by_side=True)
+        self.overlays.set_scale_words(grid.words)
+
+    def show_field(self, box_mm: tuple[float, float, float, float] | None) -> None:
+        """Draw no boxes: the cells of a comparison may have different fields."""
+
+    def _follow(self, old: DisplayPlan | None, plan: DisplayPlan) -> None:
+        """Go to the top slice of another label."""
+        moved = plan.focus is not None and (old is None or old.focus != plan.focus)
+        if moved and plan.focus is not None and plan.focus.slice_mm is not None and self._range is not None:
+            self.set_slice_mm(plan.focus.slice_mm)
+
+    def _rebuild(self, grid: GridPlan, plan: DisplayPlan) -> None:
+        kept, position = (self._plan, self._grid), self.slice_mm if self._range is not None else None
+        self.clear()
+        self._plan, self._grid = kept
+        self._add(grid.cells, plan)
+        self._set_slider(grid, position)
+        self.overlays.set_letters()
+        self._lay_out(grid)
+
+    def _resize(self, grid: GridPlan, plan: DisplayPlan) -> None:
+        """Show another number of cells over the same CT: what there is too much of is hidden, and kept for later."""
+        if len(self.cell_maps) < len(grid.cells):
+            self._add(grid.cells[len(self.cell_maps) :], plan)
+        for i, layer in enumerate(self.cell_maps):
+            for one in (*self.cts[i : i + 1], layer):
+                set_if_new(one, "visible", i < len(grid.cells))
+        self._lay_out(grid)
+
+    def _add(self, cells: Sequence[CellPlan], plan: DisplayPlan) -> None:
+        """Add layers for ``cells`` behind those that there are."""
+        opacity = plan.maps[0].opacity if plan.maps else 0.6
+        with self.viewer.layers.batched_update():
+            for cell in cells:
+                if cell.picture is not None:
+                    self.cts.append(_ct_image(cell, plan.window_hu))
+                    self.viewer.add_layer(self.cts[-1])
+                self.cell_maps.append(_map_image(cell, opacity))
+                self.viewer.add_layer(self.cell_maps[-1])
+            self._order()
+        self._link()
+        for layer in self.cell_maps:
+            self.overlays.label_map(layer)
+
+    def _link(self) -> None:
+        if len(self.cts) > 1:
+            self.viewer.layers.link_layers(self.cts, ("contrast_limits", "gamma", "opacity"))
+        if len(self.cell_maps) > 1:
+            self.viewer.layers.link_layers(self.cell_maps, ("opacity", "interpolation2d"))
+
+    def _set_slider(self, grid: GridPlan, position: float | None) -> None:
+        """Let the slider count the slices of the CT and stay at ``position``; of a sheet there is one slice only."""
+        if not grid.moves:
+            self.viewer.dims.set_point(0, 0.0)
+        elif self.cts:
+            first, last = (float(mm) for mm in self.viewer.layers.get_extent(self.cts[:1]).world[:, 0])
+            self._range = (first, last, float(self.cts[0].scale[0]))
+            self._fit_range(float(self.cell_maps[0].scale[0]))
+            self._keep_range()
+            if position is not None:
+                self.set_slice_mm(position)
+
+    def _lay_out(self, grid: GridPlan) -> None:
+        self.overlays.set_title(grid.title, side_by_side=True)  # before the grid: napari counts what is visible then
+        for layer in self.cell_maps:
+            layer.colorbar.visible = len(grid.cells) <= CROWDED
+        canvas_grid = self.viewer.canvas.grid
+        canvas_grid.shape = grid.shape
+        canvas_grid.spacing = 6
+        canvas_grid.stride = len(self.layers) // len(self.cell_maps)
+        canvas_grid.enabled = True
+        shown = [*self.cts[:1]] or [*self.cell_maps[:1]]
+        self.viewer.fit_to_view(layers=shown, margin=0.04)
+        self.viewer.layers.selection = [layer for layer in self.layers if layer.visible]
+
+
+def _same_ct(before: GridPlan | None, after: GridPlan) -> bool:
+    """Return True if the layers can go on: all cells lie on one and the same CT, or each on its own as before."""
+    if before is None:
+        return False
+    pictures = [cell.picture for cell in before.cells], [cell.picture for cell in after.cells]
+    if before.moves and after.moves:
+        return all(picture is pictures[0][0] for picture in (*pictures[0], *pictures[1]))
+    return len(pictures[0]) == len(pictures[1]) and all(a is b for a, b in zip(*pictures, strict=True))
+
+
+def _update(layer: Image, cell: CellPlan) -> None:
+    """Show ``cell`` in a layer that has its shape."""
+    if layer.name != cell.name:
+        layer.name = cell.name
+    layer.scale, layer.translate = cell_place(cell)
+    layer.colormap = map_colormap(cell.display.colormap)
+    if layer.data.shape == cell.display.values.shape:
+        layer.data[...] = cell.display.values
+    else:
+        layer.data = cell.display.values.copy()
+    layer.contrast_limits = cell.display.limits
+    layer.refresh(extent=False, highlight=False, thumbnail=False)
+
+
+def _map_image(cell: CellPlan, opacity: float) -> Image:
+    scale, translate = cell_place(cell)
+    return Image(
+        cell.display.values.copy(),
+        name=cell.name,
+        scale=scale,
+        translate=translate,
+        units=("mm",) * 3,
+        axis_labels=AXIS_LABELS,
+        contrast_limits=cell.display.limits,
+        colormap=map_colormap(cell.display.colormap),
+        opacity=opacity,
+        blending="translucent",
+    )
+
+
+def _ct_image(cell: CellPlan, window_hu: tuple[float, float]) -> Image:
+    if cell.picture is None:
+        raise ValueError(f"cell {cell.name} has no CT")
+    place = placement_mm(cell.picture.geometry)
+    colors = gray(cell.picture.inverted)
+    return Image(cell.picture.hu, name=f"CT: {cell.name}", contrast_limits=window_hu, colormap=colors, **place)

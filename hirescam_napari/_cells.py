@@ -1,0 +1,149 @@
+"""What stands in the cells of a comparison: pure functions from state and case to a frozen plan of the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from hirescam_napari._case import Case
+from hirescam_napari._layers import Picture, placement_mm
+from hirescam_napari._resolve import policy_of
+from hirescam_napari._state import ViewState
+from hirescam_napari.views._words import percent, times_mean
+from training.evaluate.compare import DIFFERENCE_WORDS, method_difference, shift_words
+from training.evaluate.contact_sheet import Tile, shared_limit, sheet_words
+from training.explain.display import Display, SharedOverTwoModels
+from training.explain.placement import PLACEMENTS
+from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
+from training.geometry import Geometry
+from training.labels import display_name
+
+SHEET_COLUMNS = 4
+PLACEMENT_NAMES = {"receptive_field": "Where the cells look", "stretch": "Stretched, as in the paper"}
+
+
+@dataclass(frozen=True, eq=False)
+class CellPlan:
+    """One cell of the grid: its name, a map at its place, and the CT beneath it (None where there is none)."""
+
+    name: str
+    display: Display
+    grid: Geometry
+    picture: Picture | None
+
+
+@dataclass(frozen=True, eq=False)
+class GridPlan:
+    """All cells of a comparison, and what is said about them.
+
+    ``moves`` is False where the cells are single slices, so that there is nothing to scroll through.
+    """
+
+    cells: tuple[CellPlan, ...]
+    columns: int
+    title: str = ""
+    words: str = ""
+    moves: bool = True
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return (ceil(len(self.cells) / self.columns), self.columns)
+
+
+def methods_grid(state: ViewState, case: Case) -> GridPlan | None:
+    """Return HiResCAM, Grad-CAM and their difference; None without a map to show."""
+    explanation, label = _shown(state, case)
+    if explanation is None or label is None:
+        return None
+    cells = [
+        _cell(case, METHOD_NAMES[m], case.display(policy_of(state), label, m), explanation, m, state) for m in METHODS
+    ]
+    cells.append(_cell(case, "Difference", method_difference(explanation, label), explanation, "hirescam", state))
+    return GridPlan(tuple(cells), 3, _title(explanation, label), f"Difference: {DIFFERENCE_WORDS}")
+
+
+def models_grid(state: ViewState, case: Case, other: Explanation) -> GridPlan | None:
+    """Return the map of the first chosen method by two models, on one shared scale."""
+    explanation, label = _shown(state, case)
+    if explanation is None or label is None:
+        return None
+    if label not in other.labels:
+        only = _cell(
+            case, _model_name(explanation, label), case.display(policy_of(state), label, "hirescam"), explanation
+        )
+        return GridPlan((only,), 1, _label(label), f"Model {other.model.name} has no such abnormality")
+    method: Method = state.methods[0] if state.methods else "hirescam"
+    shown = []
+    for one, opposite in ((explanation, other), (other, explanation)):
+        display = SharedOverTwoModels(other=opposite, signed=state.signed).show(one, label, method)
+        shown.append(_cell(case, _model_name(one, label), display, one, method, state))
+    words = f"{METHOD_NAMES[method]}: colors end at this label's maximum in both models"
+    return GridPlan(tuple(shown), 2, _label(label), words)
+
+
+def placements_grid(state: ViewState, case: Case) -> GridPlan | None:
+    """Return one map in both placements, with how far they are apart."""
+    explanation, label = _shown(state, case)
+    if explanation is None or label is None:
+        return None
+    method: Method = state.methods[0] if state.methods else "hirescam"
+    display = case.display(policy_of(state), label, method)
+    cells = [
+        CellPlan(PLACEMENT_NAMES[place], display, explanation.geometry(method, place), case.picture)
+        for place in PLACEMENTS
+    ]
+    return GridPlan(tuple(cells), 2, _title(explanation, label), shift_words(explanation))
+
+
+def sheet_grid(tiles: Sequence[Tile], label: str, method: Method) -> GridPlan | None:
+    """Return the tiles of a contact sheet; None if there are none."""
+    if not tiles:
+        return None
+    limits, words = (0.0, shared_limit(tiles)), sheet_words(tiles, method)
+    cells = [
+        CellPlan(tile.name, Display(tile.values, limits, "sequential", words), tile.grid, tile.picture)
+        for tile in tiles
+    ]
+    return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), _label(label), words, moves=False)
+
+
+def _shown(state: ViewState, case: Case) -> tuple[Explanation | None, str | None]:
+    explanation = case.explanation
+    if explanation is None or not explanation.has_maps or state.label not in explanation.labels:
+        return None, None
+    return explanation, state.label
+
+
+def _cell(
+    case: Case,
+    name: str,
+    display: Display,
+    explanation: Explanation,
+    method: Method = "hirescam",
+    state: ViewState | None = None,
+) -> CellPlan:
+    placement = "receptive_field" if state is None else state.placement
+    return CellPlan(name, display, explanation.geometry(method, placement), case.picture)
+
+
+def _label(label: str) -> str:
+    return display_name(label)
+
+
+def _title(explanation: Explanation, label: str) -> str:
+    return f"{display_name(label)}\n{percent(float(explanation.probabilities[explanation.index(label)]))}"
+
+
+def _model_name(explanation: Explanation, label: str) -> str:
+    probability = percent(float(explanation.probabilities[explanation.index(label)]))
+    ratio = explanation.ratio_to_mean(label)
+    times = "" if ratio is None else f", {times_mean(ratio)} mean"
+    return f"{explanation.model.name}: {probability}{times}"
+
+
+def cell_place(cell: CellPlan) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return scale and translate of a cell's map, viewer's mm."""
+    place = placement_mm(cell.grid)
+    return place["scale"], place["translate"]

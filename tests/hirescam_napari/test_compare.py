@@ -1,0 +1,253 @@
+"""Comparisons in a session: cells, links, lists, work; without a window but for one test of the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+from napari.viewer import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+
+from hirescam_napari._case import Case
+from hirescam_napari._compare import NEEDS_ORGANS, Comparer
+from hirescam_napari._controller import Controller
+from hirescam_napari._engine import Engine
+from hirescam_napari._panels import DockPanels
+from hirescam_napari._widget import HiResCamWidget
+from hirescam_napari.views.compare import ComparePanel, SheetChoice
+from tests.stores import make_store
+from training.cohort.results import open_store
+from training.cohort.store import write_case
+from training.explain.placement import PLACEMENTS
+from training.explain.result import Explanation
+from training.issues import InputError
+from training.partition.cells import organ_cells_at
+from training.partition.organs import Organs, QualityControl
+
+LABEL = "aspiration"
+
+
+class SecondModel(Engine):
+    """Gives a result that was made before."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        super().__init__()
+        self.explanation = explanation
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def explain(self, request, progress, cancelled):  # type: ignore[no-untyped-def]
+        progress(1, 2, "trunk")
+        return self.explanation
+
+
+@pytest.fixture
+def other(explanation_factory: Callable[..., Explanation]) -> Explanation:
+    made = explanation_factory(n_labels=10, n_groups=9, seed=4)
+    return replace(made, model=replace(made.model, name="second"))
+
+
+@pytest.fixture
+def comparer(qtbot: QtBot, case: Case, other: Explanation) -> Iterator[Comparer]:
+    panels, panel = DockPanels(), ComparePanel()
+    for one in (panels.table, panels.plot, panels.badge, panels.display, panels.header, panels.readout, panel):
+        qtbot.addWidget(one)
+    panel.show()
+    controller = Controller(ViewerModel(), panels)
+    controller.open_case(with_organs(case))
+    controller.select(LABEL)
+    made = Comparer(controller, panel, SecondModel(other))
+    made.update()
+    yield made
+    made.cancel()
+    made.wait(10)
+    controller.disconnect()
+
+
+def with_organs(case: Case) -> Case:
+    explanation = case.explanation
+    assert explanation is not None
+    assert case.volume is not None
+    labels = np.random.default_rng(0).integers(0, 4, case.volume.hu.shape).astype(np.uint8)
+    organs = Organs(labels, case.volume.geometry, QualityControl(True), np.ones(labels.shape, bool))
+    cells = {p: organ_cells_at(organs, explanation.input_geometry, explanation.cells, p) for p in PLACEMENTS}
+    return replace(case, organs=organs, cells=cells)
+
+
+def shown(comparer: Comparer) -> list[str]:
+    return [layer.name for layer in comparer.controller.canvas.layers if layer.visible]
+
+
+def test_methods_are_shown_in_named_linked_cells(comparer: Comparer) -> None:
+    controller = comparer.controller
+    controller.step_slice(2)
+    before = controller.canvas.slice_mm
+    comparer.start()
+    assert comparer.comparing
+    assert shown(comparer)[1::2] == ["HiResCAM", "Grad-CAM", "Difference"]
+    grid = controller.viewer.canvas.grid
+    assert (grid.enabled, grid.shape, grid.stride) == (True, (1, 3), 2)
+    assert controller.canvas.slice_mm == before
+    maps = [layer for layer in controller.canvas.layers[1::2] if isinstance(layer, Image)]
+    assert all(layer.name_overlay.visible for layer in maps)
+    first, second, _ = controller.canvas.cts
+    assert first.data is second.data
+    first.contrast_limits = (-100.0, 300.0)
+    assert second.contrast_limits == [-100.0, 300.0]
+    maps[0].opacity = 0.25
+    assert maps[2].opacity == 0.25
+
+
+def test_another_label_changes_the_cells_and_the_slice(comparer: Comparer) -> None:
+    comparer.start()
+    controller, explanation = comparer.controller, comparer.controller.case.explanation
+    assert explanation is not None
+    layers = list(controller.canvas.layers)
+    controller.select("atelectasis")
+    assert controller.canvas.layers == layers
+    assert np.array_equal(layers[1].data, explanation.map("atelectasis"))
+    assert np.array_equal(layers[3].data, explanation.map("atelectasis", "gradcam"))
+    expected = controller.case.shown_mm(explanation.top_slice("atelectasis"))
+    assert controller.canvas.slice_mm == pytest.approx(expected, abs=1.3)
+
+
+def test_another_mode_reuses_the_layers_and_stays_in_the_slice(comparer: Comparer) -> None:
+    comparer.start()
+    canvas = comparer.controller.canvas
+    comparer.controller.step_slice(2)
+    at, layers = canvas.slice_mm, list(canvas.layers)
+    comparer.panel.set_mode("placements")
+    assert canvas.slice_mm == at
+    assert canvas.layers == layers
+    assert shown(comparer)[1::2] == ["Where the cells look", "Stretched, as in the paper"]
+    assert comparer.controller.viewer.canvas.grid.shape == (1, 2)
+    comparer.panel.set_mode("methods")
+    assert canvas.layers == layers
+    assert shown(comparer)[1::2] == ["HiResCAM", "Grad-CAM", "Difference"]
+
+
+def test_going_back_leaves_the_single_view_as_it_was(comparer: Comparer) -> None:
+    controller = comparer.controller
+    before = [layer.name for layer in controller.canvas.layers]
+    at = controller.canvas.slice_mm
+    comparer.start()
+    comparer.stop()
+    assert not comparer.comparing
+    assert [layer.name for layer in controller.canvas.layers] == before
+    assert [layer.name for layer in controller.viewer.layers] == before
+    assert controller.case.explanation is not None
+    assert controller.canvas.slice_mm == pytest.approx(at, abs=1e-6)
+    assert not controller.viewer.canvas.grid.enabled
+
+
+def test_the_ranking_needs_organs_and_leads_to_labels(comparer: Comparer, case: Case) -> None:
+    panel = comparer.panel
+    assert panel.labels.rowCount() == 10
+    panel.labels.setCurrentCell(3, 0)
+    assert comparer.controller.state.label == comparer._ranked[3].label
+    comparer.controller.open_case(case)
+    comparer.on_case()
+    assert panel.labels.rowCount() == 0
+    assert panel.methods_words.text() == NEEDS_ORGANS
+
+
+def test_a_second_model_is_run_and_compared(comparer: Comparer, qtbot: QtBot, other: Explanation) -> None:
+    with qtbot.waitSignal(comparer.ended, timeout=20000):
+        comparer.run_second("second")
+    assert comparer.comparing
+    assert comparer.panel.chosen_mode == "models"
+    first, second = (layer for layer in comparer.controller.canvas.layers[1::2] if layer.visible)
+    assert first.contrast_limits == second.contrast_limits
+    assert second.name.startswith("second: ")
+    assert comparer.panel.models.rowCount() == 10
+    words = comparer.panel.budgets.text()
+    assert words.count("score") == 2
+    assert "allowed organ" in words
+    name = comparer.panel.models.texts()[0][0]
+    assert name
+    comparer.panel.models.setCurrentCell(0, 0)
+    assert comparer.controller.state.label == comparer._pairs[0].label
+
+
+def test_a_stored_result_of_another_ct_is_refused(
+    comparer: Comparer, other: Explanation, qtbot: QtBot, tmp_path: Path
+) -> None:
+    controller = comparer.controller
+    assert controller.case.explanation is not None
+    own = replace(controller.case.explanation, provenance={"pixels_sha256": "a" * 64})
+    controller.show_explanation(own)
+    write_case(tmp_path / "case.zarr", replace(other, provenance={"pixels_sha256": "b" * 64}))
+    with qtbot.waitSignal(comparer.ended, timeout=20000):
+        comparer.open_result(tmp_path)
+    assert "different CTs" in comparer.panel.status.text()
+    assert comparer.other is None
+    with pytest.raises(InputError):
+        comparer.set_other(replace(other, provenance={"pixels_sha256": "b" * 64}))
+
+
+def test_a_cohort_is_ranked_and_a_row_opens_its_case(comparer: Comparer, qtbot: QtBot, tmp_path: Path) -> None:
+    make_store(tmp_path / "store")
+    with qtbot.waitSignal(comparer.ended, timeout=20000):
+        comparer.open_cohort(tmp_path / "store")
+    assert "6 cases" in comparer.panel.store_words.text()
+    assert comparer.store is not None
+    comparer.store.model = replace(comparer.store.model, threshold=dict.fromkeys(comparer.store.labels, 0.0))
+    with qtbot.waitSignal(comparer.ended, timeout=20000):
+        comparer.rank_cohort()
+    rows = comparer.panel.cohort.texts()
+    assert rows
+    with qtbot.waitSignal(comparer.caseRequested, timeout=1000) as asked:
+        comparer.panel.cohort.setCurrentCell(0, 0)
+    assert asked.args[1] == comparer._cohort[0].case
+    assert asked.args[1] in rows[0][0]
+
+
+def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBot, tmp_path: Path) -> None:
+    comparer.store = open_store(make_store(tmp_path / "store"))
+    comparer.controller.select(comparer.store.labels[0])
+    with qtbot.waitSignal(comparer.ended, timeout=20000):
+        comparer.make_sheet(SheetChoice("disagreement", 5, with_cts=False))
+    assert comparer.comparing
+    assert comparer.controller.viewer.canvas.grid.shape == (2, 4)
+    names = [layer.name for layer in comparer.controller.canvas.layers[1::2]]
+    assert names == [tile.name for tile in comparer.sheet.tiles]  # type: ignore[union-attr]
+    assert len(comparer.panel.cases.texts()) == 5
+    assert "5 of 5 without their CT" in comparer.panel.status.text()
+    comparer.save_sheet(tmp_path / "sheet.pdf")
+    assert (tmp_path / "sheet.pdf").read_bytes().startswith(b"%PDF")
+    comparer.save_sheet(tmp_path / "sheet.docx")
+    assert not (tmp_path / "sheet.docx").exists()
+    comparer.on_case()
+    assert not comparer.comparing
+
+
+def test_the_real_window_compares_and_goes_back(
+    make_napari_viewer: Callable[..., Viewer], case: Case, other: Explanation, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    widget = HiResCamWidget(viewer, SecondModel(other))
+    viewer.window.add_dock_widget(widget, name="HiResCAM", area="right")
+    widget.show_case(with_organs(case))
+    panel = widget.compare_panel
+    widget.tabs.setCurrentIndex([widget.tabs.tabText(i) for i in range(widget.tabs.count())].index("Compare"))
+    qtbot.mouseClick(panel.show_button, Qt.MouseButton.LeftButton)
+    panel.set_mode("placements")
+    assert widget.comparer.comparing
+    with qtbot.waitSignal(widget.comparer.ended, timeout=20000):
+        qtbot.mouseClick(panel.run_button, Qt.MouseButton.LeftButton)
+    assert [layer.name for layer in widget.controller.canvas.layers if layer.visible][1::2][1].startswith("second: ")
+    qtbot.mouseClick(panel.back_button, Qt.MouseButton.LeftButton)
+    widget.controller.state.toggle_layout()
+    qtbot.wait(30)
+    assert not widget.comparer.comparing
+    assert widget.controller.viewer.canvas.grid.shape == (1, 2)
+    assert widget.controller.case.explanation is case.explanation
+    widget.close_session()
