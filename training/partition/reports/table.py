@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from training.io.atomic import atomic_path
-from training.issues import Cancelled, InputError, error
+from training.issues import InputError, error
 from training.labels import label_names
 from training.partition.reports.columns import column_names, columns
 from training.partition.reports.labels import LYMPH_NODE_MM, UncertainPolicy, Variant, label_report
@@ -109,29 +107,9 @@ def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
     )
 
 
-def label_rows(
-    rows: list[tuple[str, str]],
-    settings: LabelSettings,
-    workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-) -> Iterator[LabelledRow]:
-    """Label many reports in order, in ``workers`` processes; progress is (done, total)."""
-    for done, result in enumerate(_mapped(rows, settings, workers), 1):
-        if cancelled is not None and cancelled():
-            raise Cancelled("labelling was cancelled")
-        yield result
-        if progress is not None:
-            progress(done, len(rows))
-
-
-def _mapped(rows: list[tuple[str, str]], settings: LabelSettings, workers: int) -> Iterable[LabelledRow]:
-    work = partial(label_one, settings=settings)
-    if workers <= 1:
-        yield from map(work, rows)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(work, rows, chunksize=64)
+def label_rows(rows: Iterable[tuple[str, str]], settings: LabelSettings) -> Iterator[LabelledRow]:
+    """Label reports in order, in this process; :func:`training.cohort.labelling.label_table` does many in parallel."""
+    return (label_one(row, settings) for row in rows)
 
 
 def write_labels(results: Iterable[LabelledRow], out: Path, settings: LabelSettings) -> tuple[Path, Path, Path]:
