@@ -9,7 +9,7 @@ XVFB := xvfb-run --auto-servernum --server-args="-screen 0 1366x768x24 +extensio
 SOFTWARE_GL := LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb
 ARGS ?=
 
-.PHONY: help demo test test-slow lint pictures system clean
+.PHONY: help demo test test-slow lint pictures reproduce-small system clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -43,8 +43,11 @@ lint: $(READY)  ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+reproduce-small: $(READY)  ## Train and compare the paper's networks on phantoms (up to an hour; docs/reproduction.md)
+	$(BIN)/hirescam reproduce reproduction --size small --page docs/reproduction.md $(ARGS)
+
 pictures: system $(READY)  ## Make the pictures of the docs again
 	$(SOFTWARE_GL) $(XVFB) $(BIN)/python docs/make_pictures.py $(ARGS)
 
 clean:  ## Remove the environment and everything made
-	rm -rf $(VENV) demo-output build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) demo-output reproduction build dist .mypy_cache .ruff_cache .pytest_cache

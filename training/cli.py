@@ -22,6 +22,7 @@ from training.commands.evaluate import evaluate
 from training.commands.export import export
 from training.commands.partition import partition
 from training.commands.reports import label_reports
+from training.commands.reproduce import reproduce
 from training.commands.train import train
 from training.console import AsJson, emit, print_table, progress_bars, reported, run, say, say_issues
 
@@ -140,7 +141,19 @@ def create_app(audit_window: Window | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
-    for command in (explain, export, batch, evaluate, check, label_reports, partition, phantom, train, models):
+    for command in (
+        explain,
+        export,
+        batch,
+        evaluate,
+        check,
+        label_reports,
+        partition,
+        phantom,
+        train,
+        reproduce,
+        models,
+    ):
         app.command()(command)
     app.command()(audit_command(audit_window))
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -125,6 +125,17 @@ class CohortDataset:
     def subset(self, rows: Sequence[int]) -> CohortDataset:
         """Return some of the cases, in the given order."""
         return CohortDataset(self.source, self.labels, tuple(self.records[row] for row in rows), self.spec, self.cache)
+
+    def with_labels(self, labels: Sequence[str]) -> CohortDataset:
+        """Return the same cases with some of the labels, in the given order; raises ``ValueError`` for unknown ones."""
+        columns = [self.labels.index(name) for name in labels]
+        records = tuple(_of_columns(record, columns, labels) for record in self.records)
+        return CohortDataset(self.source, tuple(labels), records, self.spec, self.cache)
+
+
+def _of_columns(record: Record, columns: Sequence[int], names: Sequence[str]) -> Record:
+    sides = {name: own for name, own in record.sides.items() if name in names}
+    return replace(record, targets=record.targets[list(columns)], sides=sides)
 
 
 def open_cohort(source: Source, spec: InputSpec, cache: Path | None = None) -> dict[str, CohortDataset]:

@@ -1,0 +1,127 @@
+"""The reproduction runs from seeds to a page, goes on where it stopped, and its sentences follow from its numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from training.cli import create_app
+from training.cohort.phantom import PLANTABLE
+from training.evaluate.reproduce import SIZES, reproduce
+from training.evaluate.reproduce import run as module
+from training.evaluate.reproduce.claims import CLAIMS, Claim, find, percent, verdict
+from training.evaluate.reproduce.plan import BASE, ENTRIES, LABELS, MASK, PRETRAINING_LABELS
+from training.models import load_model
+
+CHOSEN = tuple(one for one in ENTRIES if one.name in (BASE, MASK, "randinit", "axialnet-local-2"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reproduction") / "out"
+    reproduce(out, SIZES["tiny"], entries=CHOSEN)
+    return out
+
+
+def table(page: str, title: str) -> list[list[str]]:
+    lines = page.split(f"## {title}")[1].split("\n## ")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+
+
+def test_the_plan_is_that_of_the_issue() -> None:
+    names = {one.name for one in ENTRIES}
+    assert names >= {BASE, MASK, "axialnet-same", "bodycam", "maxpool", "nocustomconv", "randinit"}
+    assert names >= {"axialnet-local-2", "axialnet-local-3"}
+    assert len(names) == len(ENTRIES)
+    assert sum(name.startswith("mask-") for name in names) == 5  # with axialnet-mask the six rows of Table 6
+    assert not set(LABELS) & set(PRETRAINING_LABELS)
+    assert set(LABELS) | set(PRETRAINING_LABELS) <= set(PLANTABLE)
+    for size in SIZES.values():
+        for one in ENTRIES:
+            config = size.training(one, "trunk.safetensors")
+            assert config.model.trunk_weights == ("" if one.name == "randinit" else "trunk.safetensors")
+            assert (config.loss.mask != "none") == ("mask" in one.name)
+
+
+def test_the_page_has_the_papers_tables_with_intervals_and_baselines(folder: Path) -> None:
+    page = (folder / "reproduction.md").read_text(encoding="utf-8")
+    first = table(page, "Architectures and ablations (the paper's Table 1)")
+    assert {row[0] for row in first[2:]} == {one.name for one in CHOSEN}
+    assert first[0][-4:] == ["uniform", "centre prior", "random weights", "random last layer"]
+    second = table(page, "Mask loss and attention (the paper's Table 2)")
+    assert [row[0] for row in second[2:]] == [BASE, MASK]
+    assert " to " in second[2][2]
+    fields = table(page, "Accuracy and pointing over the receptive field")
+    assert fields[2][0] == "axialnet-local-2"  # the smallest field first
+    assert {"more than the slice" in row[1] for row in fields[2:]} == {True, False}
+    claims = table(page, "What the paper found, and what the phantoms show of it")
+    assert {row[2] for row in claims[2:]} <= {"show it", "do not show it", "show the opposite", "say nothing"}
+    assert "Not for clinical use" in " ".join(page.split())
+    assert max(len(line) for line in page.splitlines() if not line.startswith("|")) <= 120
+
+
+def test_numbers_on_the_page_are_those_of_the_evaluation(folder: Path) -> None:
+    page = (folder / "reproduction.md").read_text(encoding="utf-8")
+    found = json.loads((folder / MASK / "evaluation.json").read_text(encoding="utf-8"))
+    chosen = {"model": MASK, "variant": "paper", "placement": "receptive_field", "group": "all", "measure": "OrganIoU"}
+    row = find(found["organ_iou"], source="HiResCAM", **chosen)
+    assert row is not None
+    assert percent(row) in table(page, "Mask loss and attention (the paper's Table 2)")[3]
+    assert set(found["models"]) == {BASE, MASK}
+    assert found["models"][BASE]["n_cases"] == 2
+
+
+def test_trunks_start_from_the_pretrained_one_but_for_randinit(folder: Path) -> None:
+    models = {name: load_model(folder / name / f"{name}.safetensors") for name in (BASE, "randinit")}
+    starts = {name: one.metadata.training["config"]["model"]["trunk_weights"] for name, one in models.items()}
+    assert starts == {BASE: "last.safetensors", "randinit": ""}
+    assert models[BASE].labels == LABELS
+    trunk = load_file(folder / "pretraining" / "last.safetensors")["trunk.conv1.weight"]
+    assert not torch.equal(load_file(folder / BASE / "random.safetensors")["trunk.conv1.weight"], trunk)
+
+
+def test_nothing_is_made_twice(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("write_cohort", "train", "evaluate_stores"):
+        monkeypatch.setattr(module, name, None)
+    told: list[str] = []
+    place = reproduce(folder, SIZES["tiny"], tmp_path / "page.md", entries=CHOSEN, tell=told.append)
+    assert place.read_text(encoding="utf-8") == (folder / "reproduction.md").read_text(encoding="utf-8")
+    assert told == []
+
+
+def test_the_command_line_knows_it() -> None:
+    result = CliRunner().invoke(create_app(), ["reproduce", "--help"])
+    assert result.exit_code == 0
+    assert "--page" in result.output
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sign", "words"),
+    [
+        (0.01, 0.05, 1, "show it"),
+        (-0.01, 0.05, 1, "do not show it"),
+        (-0.05, -0.01, 1, "show the opposite"),
+        (-0.05, -0.01, -1, "show it"),
+        (None, None, 1, "say nothing"),
+    ],
+)
+def test_verdicts_follow_from_the_intervals(low: float | None, high: float | None, sign: int, words: str) -> None:
+    claim = Claim("c", "e", "a", "b", "m", "g", sign)
+    value = None if low is None or high is None else (low + high) / 2
+    row: dict[str, Any] = {"first": "a", "second": "b", "measure": "m", "group": "g", "difference": value}
+    assert verdict(claim, {"e": {"comparisons": [{**row, "low": low, "high": high}]}})[1] == words
+    assert verdict(claim, {"e": {}}) == ("n/a", "say nothing")
+
+
+def test_every_claim_is_measured(folder: Path) -> None:
+    names = {one.name for one in CHOSEN}
+    results = {name: json.loads((folder / name / "evaluation.json").read_text(encoding="utf-8")) for name in names}
+    for claim in (one for one in CLAIMS if one.entry in names):
+        wanted = {"first": claim.first, "second": claim.second, "measure": claim.measure, "group": claim.group}
+        assert find(results[claim.entry]["comparisons"], **wanted) is not None, claim.words
