@@ -7,6 +7,7 @@ A run that was stopped, by whatever, goes on where it was when it is started aga
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from training.cohort.explaining import Job, Organs, Report, Work, explain_job
 from training.cohort.jobs import Done, run_here, run_jobs
 from training.cohort.results import find_store
 from training.cohort.results.fill import Filling, Plan, check_same, create_store, filling
-from training.cohort.results.layout import FAILURES_FILE, Layout, ZDtype
+from training.cohort.results.layout import FAILURES_FILE, LABELS_FOLDER, Layout, ZDtype
 from training.cohort.results.sources import Origin
 from training.cohort.results.store import LEFT, RIGHT, read_failures
 from training.cohort.sources import Record, checked
@@ -116,15 +117,17 @@ def prepare_batch(data: Path, store: Path, settings: BatchSettings, memo: Path |
     store
         Where the store is to be.
     memo
-        Folder in which labels that are worked out from reports are kept.
+        Folder for labels that are worked out from reports; a store that is there already has its own.
 
     Raises
     ------
     InputError
         The cohort or the model cannot be used, or no case is of the chosen splits.
     """
-    origin = Origin(data.resolve(), settings.kind, settings.keep_names)
-    source = origin.source(memo)
+    kept = store / LABELS_FOLDER
+    memo = kept if kept.is_dir() else memo
+    origin = Origin(data.resolve(), settings.kind, settings.keep_names, memo, os.cpu_count() or 1)
+    source = origin.source()
     if source is None:
         raise InputError(error("no-cohort", "there is no such folder or table", "Check the path.", data.name))
     model, listing = load_model(settings.model), checked(source)
@@ -220,8 +223,11 @@ def _unlabelled(model: Model, names: Sequence[str]) -> Iterator[Issue]:
         yield warning("no-truth", fact, "Their predictions are kept, and cannot be evaluated.")
 
 
-def open_for_filling(store: Path, plan: Plan) -> None:
+def open_for_filling(store: Path, plan: Plan, memo: Path | None = None) -> None:
     """Make the store of ``plan``, or see that the one that is there is the same.
+
+    Labels that were worked out from reports, in the folder ``memo``, go into the store: its cases' CTs are found again
+    without labelling all reports once more.
 
     Raises
     ------
@@ -235,6 +241,8 @@ def open_for_filling(store: Path, plan: Plan) -> None:
         fact = "exists and is no cohort store; it is left as it is"
         raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", store.name))
     create_store(store, plan)
+    if memo is not None and any(memo.iterdir()):
+        shutil.copytree(memo, store / LABELS_FOLDER)
 
 
 def free_bytes(store: Path) -> int:

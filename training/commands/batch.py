@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -94,11 +95,13 @@ def batch(
             heuristic.value,
             keep_names,
         )
-        prepared = prepare_batch(data, out, settings)
-        if not as_json:
-            say_issues(prepared.issues)
-        _say_size(prepared)
-        open_for_filling(out, prepared.plan)
+        say("Reading the cohort's tables and the model.")
+        with TemporaryDirectory() as memo:
+            prepared = prepare_batch(data, out, settings, Path(memo))
+            if not as_json:
+                say_issues(prepared.issues)
+            _say_size(prepared)
+            open_for_filling(out, prepared.plan, Path(memo))
         with _client(workers, scheduler, device.value) as client, progress_bars() as progress:
             found = run_batch(prepared, client, progress, lambda case, reason: say(f"{case}: {reason}"))
         if as_json:

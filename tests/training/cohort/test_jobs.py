@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from training.cohort.jobs import cluster, run_jobs
+from training.cohort.jobs import cluster, default_workers, run_here, run_jobs, worker_number
 from training.issues import Cancelled, InputError, error
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -40,6 +42,39 @@ def test_cancelling_stops_handing_out(client: Any) -> None:
     with pytest.raises(Cancelled):
         seen.extend(one.item for one in results)
     assert 2 <= len(seen) < 20
+
+
+def _deadly(value: int) -> int:
+    if value == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_case_that_kills_its_worker_is_a_failure(client: Any) -> None:
+    done = {one.item: one for one in run_jobs(_deadly, range(3), client)}
+    assert sorted(done) == [0, 1, 2]
+    assert "killed" in (done[1].failure or "")
+    assert all(one.result == one.item or "killed" in (one.failure or "") for one in done.values())
+
+
+def test_in_this_process_it_is_the_same(client: Any) -> None:
+    here = {one.item: (one.result, one.failure) for one in run_here(_half, range(6))}
+    assert here == {one.item: (one.result, one.failure) for one in run_jobs(_half, range(6), client)}
+    with pytest.raises(Cancelled):
+        list(run_here(_half, range(6), cancelled=lambda: True))
+
+
+def test_one_process_for_each_gpu_else_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert default_workers("auto") == default_workers("cuda") == 3
+    assert 1 <= default_workers("cpu") <= (os.cpu_count() or 1)
+    assert worker_number() == 0
+
+
+def test_local_workers_are_numbered(client: Any) -> None:
+    assert client.submit(worker_number).result() == 0
 
 
 def test_an_absent_scheduler_is_an_error_with_a_way_out() -> None:

@@ -46,7 +46,7 @@ SCHEMA = "hirescam-cohort"
 SCHEMA_VERSION = 1
 
 CASES_FILE, DETAILS_FOLDER, PENDING_FOLDER, LOCK_FILE = "cases.csv", "details", "pending", "batch.lock"
-FAILURES_FILE, DATA_FILE = "failures.csv", "data.json"
+FAILURES_FILE, DATA_FILE, LABELS_FOLDER = "failures.csv", "data.json", "labels"
 
 NOT_DONE, DONE, FAILED = 0, 1, 2
 """Values of ``state``."""

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.cohort.results.layout import DATA_FILE
+from training.cohort.results.layout import DATA_FILE, LABELS_FOLDER
 
 if TYPE_CHECKING:
     from training.cohort.sources.base import Record, Source
@@ -41,19 +41,23 @@ class Origin:
         Its layout, one of :data:`training.cohort.sources.KINDS`; None if it is to be found out.
     keep_names
         Whether cases are called as a table calls them.
+    memo, workers
+        Folder in which labels that are worked out from reports are kept, and processes that work them out.
     """
 
     data: Path | None = None
     kind: str | None = None
     keep_names: bool = False
+    memo: Path | None = None
+    workers: int = 1
 
-    def source(self, memo: Path | None = None) -> Source | None:
+    def source(self) -> Source | None:
         """Return the cohort, None if it is not where it was."""
         from training.cohort.sources import GenericTable, find_source
 
         if self.data is None or not self.data.exists():
             return None
-        found = find_source(self.data, self.kind, memo)
+        found = find_source(self.data, self.kind, self.memo, self.workers)
         if isinstance(found, GenericTable):
             return GenericTable(self.data, keep_names=self.keep_names, needs_labels=False, needs_volumes=False)
         return found
@@ -100,7 +104,8 @@ def read_origin(store: Path) -> Origin:
     except FileNotFoundError:
         return Origin()
     data = None if kept["data"] is None else (store / kept["data"]).resolve()
-    return Origin(data, kept["kind"], bool(kept["keep_names"]))
+    memo = store / LABELS_FOLDER
+    return Origin(data, kept["kind"], bool(kept["keep_names"]), memo if memo.is_dir() else None)
 
 
 def _relative(path: Path, start: Path) -> str:

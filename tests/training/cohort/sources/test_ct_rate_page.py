@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from training.cli import create_app
+from training.cohort.results import find_store, open_store
 from training.cohort.sources import CtRate, open_cohort
 from training.cohort.store import read_case
 from training.labels import label_names
@@ -60,13 +61,35 @@ def _explain(*words: str) -> None:
     hirescam("explain", *words)
 
 
+def _batch(*words: str) -> None:
+    hirescam("batch", *words, "--workers", "0")
+    store = open_store(words[-1])
+    assert store.splits == ("valid",)
+    assert store.volume(store.cases[0]) is not None
+    assert "Emphysema" in (store.report(store.cases[0]) or "")
+    assert list((store.path / "labels").iterdir())
+
+
+def _evaluate(*words: str) -> None:
+    hirescam("evaluate", *words, "--resamples", "5")
+    assert (Path(words[-1]) / "evaluation.html").is_file()
+
+
 def _view(folder: str) -> None:
-    case = read_case(folder)
+    store = find_store(folder)
+    case = read_case(folder) if store is None else open_store(store).explanation(open_store(store).cases[0])
     assert case.residual.max() < 1e-3
     assert np.isfinite(case.map("lung nodule")).all()
 
 
-STEPS: dict[str, Callable[..., None]] = {"check": _check, "train": _train, "explain": _explain, "view": _view}
+STEPS: dict[str, Callable[..., None]] = {
+    "check": _check,
+    "train": _train,
+    "explain": _explain,
+    "view": _view,
+    "batch": _batch,
+    "evaluate": _evaluate,
+}
 
 
 def test_every_command_of_the_page(ct_rate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
