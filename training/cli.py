@@ -18,6 +18,7 @@ from training import __version__
 from training.commands.audit import Window, audit_command
 from training.commands.batch import batch
 from training.commands.check import check
+from training.commands.compare import compare
 from training.commands.evaluate import evaluate
 from training.commands.export import export
 from training.commands.partition import partition
@@ -144,6 +145,7 @@ def create_app(audit_window: Window | None = None) -> typer.Typer:
     for command in (
         explain,
         export,
+        compare,
         batch,
         evaluate,
         check,

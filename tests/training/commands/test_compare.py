@@ -1,0 +1,48 @@
+"""The command ``compare`` on a small store."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.stores import make_store
+from training.cli import create_app
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return make_store(tmp_path / "store")
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(create_app(), ["compare", *map(str, arguments)])
+    return done.exit_code, done.stdout
+
+
+def test_pairs_are_ranked_and_written(store: Path, tmp_path: Path) -> None:
+    code, text = run(store, "--pairs", "all", "--most", "7", "-o", tmp_path / "pairs.csv", "--json")
+    assert code == 0
+    found = json.loads(text)["pairs"]
+    assert len(found) == 7
+    values = [one["disagreement"] for one in found]
+    assert values == sorted(values, reverse=True)
+    with (tmp_path / "pairs.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["case"] for row in rows] == [one["case"] for one in found]
+
+
+def test_a_sheet_of_one_label_is_drawn(store: Path, tmp_path: Path) -> None:
+    code, text = run(store, "-l", "Atelectasis", "--pairs", "all", "--sheet", tmp_path / "s.svg", "--cases", "3")
+    assert code == 0
+    assert (tmp_path / "s.svg").read_bytes().startswith(b"<?xml")
+    assert "not for clinical use" in text
+
+
+def test_mistakes_are_told(store: Path, tmp_path: Path) -> None:
+    assert run(store, "--sheet", tmp_path / "s.svg")[0] == 2
+    assert run(store, "-l", "hair")[0] == 1
+    assert run(tmp_path / "nothing")[0] == 1
