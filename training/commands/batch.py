@@ -124,8 +124,8 @@ def _say_size(prepared: Batch) -> None:
     layout, free = prepared.plan.layout, free_bytes(prepared.work.store)
     total = layout.case_bytes * layout.n_cases
     say(
-        f"{layout.n_cases} cases, at most {layout.case_bytes / 1e3:,.0f} KB each, {total / 1e9:,.2f} GB in all "
-        f"(Z {' x '.join(map(str, layout.z_row))} {layout.z_dtype}); {free / 1e9:,.1f} GB are free."
+        f"{layout.n_cases} cases, at most {layout.case_bytes / 1e3:,.0f} KB each and {total / 1e9:,.2f} GB in all "
+        f"before compression (Z {' x '.join(map(str, layout.z_row))} {layout.z_dtype}); {free / 1e9:,.1f} GB are free."
     )
     if total > free and find_store(prepared.work.store) is None:
         fact = f"the store can become {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
