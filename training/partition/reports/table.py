@@ -112,6 +112,14 @@ def label_rows(rows: Iterable[tuple[str, str]], settings: LabelSettings) -> Iter
     return (label_one(row, settings) for row in rows)
 
 
+def _ones(columns: Iterable[str], index: dict[str, int]) -> list[str]:
+    """Return a cell for each of thousands of columns, almost all "0"."""
+    cells = ["0"] * len(index)
+    for column in columns:
+        cells[index[column]] = "1"
+    return cells
+
+
 def write_labels(results: Iterable[LabelledRow], out: Path, settings: LabelSettings) -> tuple[Path, Path, Path]:
     """Write ``out``, ``*.locations.csv`` and ``*.evidence.csv``; each appears only when it is complete.
 
@@ -126,11 +134,12 @@ def write_labels(results: Iterable[LabelledRow], out: Path, settings: LabelSetti
         paths = [stack.enter_context(atomic_path(path)) for path in (out, where, why)]
         files = [stack.enter_context(path.open("w", newline="", encoding="utf-8")) for path in paths]
         labels, places, evidence = (csv.writer(file, lineterminator="\n") for file in files)
+        index = {pair: i for i, pair in enumerate(pairs)}
         labels.writerow(["case", *names])
         places.writerow(["case", *pairs])
         evidence.writerow(EVIDENCE_HEADER)
         for row in results:
             labels.writerow([row.case, *(row.values[n] for n in names)])
-            places.writerow([row.case, *(int(p in row.columns) for p in pairs)])
+            places.writerow([row.case, *_ones(row.columns, index)])
             evidence.writerows(row.evidence)
     return out, where, why
