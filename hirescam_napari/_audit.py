@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -168,10 +169,12 @@ class AuditController(QObject):
 
     def write(self, folder: Path, pictures: int = PICTURES) -> Job:
         """Write the report to ``folder``, with so many predictions shown at most, in the background."""
-        store, kind, by_hand = self.audit.store, self.audit.predictions.kind, dict(self._by_hand)
+        audit, by_hand = self.audit, dict(self._by_hand)
+        kind = audit.predictions.kind
 
         def work(progress: Callable[[int, int, str], None], _cancelled: Callable[[], bool]) -> object:
-            return write_report(folder, Audit(store, None, kind, by_hand), pictures=pictures, progress=progress)
+            copy = Audit(audit.store, None, kind, by_hand, audit.evidence)
+            return write_report(folder, copy, pictures=pictures, progress=progress)
 
         return self._start(work, "Writing the report", lambda _report: self._tell_written(folder))
 
@@ -228,13 +231,15 @@ class AuditController(QObject):
         return self._open[1] if self._open is not None and self._open[0] == subject.case else None
 
     def _open_case(self, found: Prepared, subject: Subject) -> None:
+        choices = {"show_region": bool(found.case.cells)}
         if self._on_screen(subject) is None:
             self._open = (subject.case, found)
-            self.widget.show_case(found.case)
+            self.widget.exchange_case(found.case, subject.label, **choices)
+        else:
+            self.widget.controller.change(label=subject.label, **choices)
+            self.top_slice()
         if self.panel.judge.status.text() == READING:
             self.panel.judge.show_status("")
-        self.widget.controller.change(label=subject.label, show_region=bool(found.case.cells))
-        self.top_slice()
 
     def _describe(self, subject: Subject, found: Prepared | None) -> None:
         n, m = self.audit.predictions.at(subject)
@@ -346,8 +351,7 @@ class AuditController(QObject):
     def _next_unjudged(self) -> int | None:
         if self.row is None:
             return None
-        n = len(self.selection)
-        for row in (*range(self.row + 1, n), *range(self.row)):
+        for row in chain(range(self.row + 1, len(self.selection)), range(self.row)):
             mine = self.audit.mine(self.selection[row])
             if mine is None or mine.verdict is None:
                 return row

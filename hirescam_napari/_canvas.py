@@ -6,6 +6,7 @@ into the array its layer already holds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
@@ -70,11 +71,35 @@ class Canvas:
             layer = Image(data, **meta)
             self.cts = [layer]
             self.viewer.add_layer(layer)
-            first, last = (float(mm) for mm in self.viewer.layers.get_extent([layer]).world[:, 0])
-            self._range = (first, last, float(layer.scale[0]))
+            self._take_range()
             self._keep_range()
             self._fit()
         self.overlays.set_letters()
+
+    def swap_case(self, case: Case, window: str) -> bool:
+        """Draw another explained case in the layers that are there; the next plan brings its maps.
+
+        Taking layers out and putting others in takes napari a second. Returns False, and changes nothing, if the layers
+        do not fit: none yet, or a CT in one of the cases only.
+        """
+        explained = case.explanation is not None and case.explanation.has_maps
+        has_ct = case.volume is not None and case.picture is not None
+        if not self.maps or not explained or bool(self.cts) != has_ct:
+            return False
+        self._plan = self._range = None
+        if case.volume is not None and case.picture is not None and case.explanation is not None:
+            data, meta, _ = ct_layer(case.volume, case.picture, window)
+            for layer in self.cts:
+                _swap_ct(layer, data, meta)
+            self._take_range()
+            self._fit_range(case.explanation.geometry().spacing_mm[0])
+        return True
+
+    def _take_range(self) -> None:
+        """Let the slider run over the slices of the CT."""
+        layer = self.cts[0]
+        first, last = (float(mm) for mm in self.viewer.layers.get_extent([layer]).world[:, 0])
+        self._range = (first, last, float(layer.scale[0]))
 
     def clear(self) -> None:
         """Take the session's layers out of the viewer; those of others stay."""
@@ -248,6 +273,12 @@ class Canvas:
 
 def _before(old: DisplayPlan | None, plan: DisplayPlan) -> tuple[MapPlan | None, ...]:
     return (None,) * len(plan.maps) if old is None or len(old.maps) != len(plan.maps) else old.maps
+
+
+def _swap_ct(layer: Image, data: np.ndarray[Any, np.dtype[np.int16]], meta: Mapping[str, Any]) -> None:
+    layer.data = data
+    for name in ("scale", "translate", "colormap", "metadata"):
+        setattr(layer, name, meta[name])
 
 
 def _apply_map(layer: Image, plan: MapPlan, before: MapPlan | None, draw: bool = True) -> None:

@@ -114,6 +114,22 @@ class Controller:
         self._on_slice()
         return True
 
+    def exchange_case(self, case: Case, label: str, **choices: object) -> None:
+        """Show ``label`` of another explained case, in the layers that are there if they fit; drawn once.
+
+        For steps through a cohort. ``choices`` are fields of the state to set as well.
+        """
+        self.begin("load")
+        with self._one_refresh():
+            self.case = case
+            self.plan = resolve(self.state, Case())
+            if not self.canvas.swap_case(case, self.state.window):
+                self.canvas.show_case(case, self.state.window)
+            self.panels.show_case(case)
+            for name, value in {**choices, "label": label}.items():
+                setattr(self.state, name, value)
+        self._on_slice()
+
     def show_explanation(self, explanation: Explanation, ticket: Ticket | None = None) -> bool:
         """Show what a model said; the selected label stays if the model has it, else its most likely one is taken.
 

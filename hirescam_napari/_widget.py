@@ -154,6 +154,18 @@ class HiResCamWidget(QWidget):
         """Show a case that is already in memory."""
         self._on_case(case, self.controller.begin("load"), then_run)
 
+    def exchange_case(self, case: Case, label: str, **choices: object) -> None:
+        """Show ``label`` of another explained case at once, as when stepping through a cohort.
+
+        ``choices`` are fields of the state to set as well.
+        """
+        self.cancel()
+        self.controller.exchange_case(case, label, **choices)
+        self._offer_cts()
+        self.finder.update()
+        self.exporter.update()
+        self.run_panel.set_issues(_issues_of(case))
+
     def find_organs(self) -> None:
         """Find the organs of the open CT in the background and show them, with the abnormality's region."""
         self.controller.change(show_organs=True, show_region=True)

@@ -1,9 +1,9 @@
 """A cohort with a planted shortcut: a label that a model learnt from a metal token on the chest wall.
 
 The model is as small as a model can be, and learns the shortcut by itself: fixed features (the shares of each cell's
-voxels that are metal, fat, soft tissue, soft tissue beside lung) and a head of one layer, the same for every cell, fitted with an L1 penalty to phantoms in
-which everybody with a lung nodule wears a token. The phantoms that are audited wear tokens by chance. Some truths are
-turned round on purpose.
+voxels that are metal, fat, soft tissue, soft tissue beside lung) and a head of one layer, the same for every cell,
+fitted with an L1 penalty to phantoms in which everybody with a lung nodule wears a token. The phantoms that are audited
+wear tokens by chance. Some truths are turned round on purpose.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _write_store(folder: Path, table: Path, rows: list[Any], weights: np.ndarray
         input_spec=SPEC.to_dict(),
         training={"data": "phantoms"},
     )
-    layout = Layout(len(rows), len(LABELS), CELLS, len(FEATURES))
+    layout = Layout(len(rows), len(LABELS), CELLS, len(FEATURES), CELLS.n_cells[0])
     truth = np.array([row[3 : 3 + len(LABELS)] for row in rows], dtype=np.int8)
     plan = Plan(
         cases=[row[0] for row in rows],
@@ -177,7 +177,7 @@ def _write_store(folder: Path, table: Path, rows: list[Any], weights: np.ndarray
             model=model,
             provenance=volume.provenance.to_dict(),
         )
-        organs = organ_arrays(segment_organs(volume), made.geometry, CELLS)
+        organs = organ_arrays(segment_organs(volume), made.geometry, CELLS, CELLS.n_cells[0])
         write_pending(folder, number, layout, case, organs, {"passed": True})
     with filling(folder) as store:
         store.gather()

@@ -37,6 +37,8 @@ class Audit:
         To judge; None to look only.
     kind, by_hand
         Thresholds, see :func:`training.evaluate.audit.predictions.thresholds`.
+    evidence
+        The books, to share them with another audit of the store; by default what is kept beside the verdicts.
     """
 
     def __init__(
@@ -45,15 +47,20 @@ class Audit:
         log: VerdictLog | None = None,
         kind: ThresholdKind = "checkpoint",
         by_hand: Mapping[str, float] | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         self.store, self.log = store, log
         self.predictions = Predictions.of(store, kind, by_hand)
-        self.evidence = Evidence(store, None if log is None else audit_folder(store))
-        if log is None:
-            self.evidence.take_kept(audit_folder(store))
+        self.evidence = self._evidence() if evidence is None else evidence
         self.standing: Standing = {}
         self.of_other_models = 0
         self.reread()
+
+    def _evidence(self) -> Evidence:
+        found = Evidence(self.store, None if self.log is None else audit_folder(self.store))
+        if self.log is None:
+            found.take_kept(audit_folder(self.store))
+        return found
 
     @property
     def reviewer(self) -> str:
