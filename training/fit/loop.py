@@ -142,36 +142,31 @@ class _Trainer:
     def _step(self, place: Place, passes: tuple[Pass, ...], n_cases: int, feed: Iterator[tuple[Batch, float]]) -> Place:
         """Take one step of the weights over ``n_cases`` cases, of which ``passes`` are this process's."""
         run, settings = self._run, self._run.config.optimizer
-        started, cpu_started, waited = time.perf_counter(), time.process_time(), 0.0
+        started, cpu_started = time.perf_counter(), time.process_time()
         rate = learning_rate(settings, place.steps_done, run.steps)
         set_learning_rate(run.optimizer, rate)
+        sums, waited = self._gradient(place, passes, n_cases, feed)
+        if settings.clip_norm:
+            run.fabric.clip_gradients(run.model, run.optimizer, max_norm=settings.clip_norm)
+        run.optimizer.step()
+        loss, masked = summed(run.fabric, sums)
+        done = Partial(1, loss, masked, time.perf_counter() - started, time.process_time() - cpu_started, waited)
+        self._log.step(_step_record(place, done, n_cases, rate, run.objective.mask is not None))
+        return replace(place, steps_done=place.steps_done + 1, partial=place.partial + done)
+
+    def _gradient(
+        self, place: Place, passes: tuple[Pass, ...], n_cases: int, feed: Iterator[tuple[Batch, float]]
+    ) -> tuple[list[float], float]:
+        """Work out the gradient of a step; return this process's summed losses, and the seconds it waited for data."""
+        run, sums, waited = self._run, [0.0, 0.0], 0.0
         run.optimizer.zero_grad()
-        sums = [0.0, 0.0]
         for number, one in enumerate(passes):
             batch, seconds = next(feed)
             waited += seconds
             with run.fabric.no_backward_sync(run.model, enabled=number + 1 < len(passes)):
                 loss, masked = self._pass(place, number, one, batch, n_cases)
             sums = [sums[0] + loss, sums[1] + masked]
-        if settings.clip_norm:
-            run.fabric.clip_gradients(run.model, run.optimizer, max_norm=settings.clip_norm)
-        run.optimizer.step()
-        loss, masked = summed(run.fabric, sums)
-        seconds = time.perf_counter() - started
-        with_mask = masked / n_cases if run.objective.mask else None
-        self._log.step(
-            StepRecord(place.epochs_done, place.steps_done, n_cases, loss / n_cases, with_mask, rate, seconds, waited)
-        )
-        before = place.partial
-        partial = Partial(
-            steps=before.steps + 1,
-            loss=before.loss + loss,
-            mask_loss=before.mask_loss + masked,
-            seconds=before.seconds + seconds,
-            cpu_seconds=before.cpu_seconds + time.process_time() - cpu_started,
-            data_wait_seconds=before.data_wait_seconds + waited,
-        )
-        return replace(place, steps_done=place.steps_done + 1, partial=partial)
+        return sums, waited
 
     def _pass(self, place: Place, number: int, one: Pass, batch: Batch, n_cases: int) -> tuple[float, float]:
         """Add the gradient of one pass; return its summed loss and mask loss.
@@ -216,17 +211,35 @@ class _Trainer:
                 run.progress(place.steps_done, run.steps, "training")
                 self._stop_if_asked(place)
                 if number < len(own):
-                    batch = run.fabric.to_device(next(feed)[0])
-                    with run.fabric.autocast():
-                        found = run.objective.losses(run.outputs(run.batch, batch), batch)
-                    require_finite(found, batch, loader.cases)
-                    losses[batch.cases[0]] = float(found.total[0])
+                    losses[own[number][0]] = self._held_loss(next(feed)[0], loader.cases)
         return sum(summed(run.fabric, losses)) / n
+
+    def _held_loss(self, batch: Batch, cases: Cases) -> float:
+        """Return the loss of one validation case."""
+        run, batch = self._run, self._run.fabric.to_device(batch)
+        with run.fabric.autocast():
+            found = run.objective.losses(run.outputs(run.batch, batch), batch)
+        require_finite(found, batch, cases)
+        return float(found.total[0])
 
     def _stop_if_asked(self, place: Place) -> None:
         if any_of(self._run.fabric, self._run.cancelled()):
             self._keeper.keep(place)
             raise Cancelled("The run was stopped; it can be resumed.")
+
+
+def _step_record(place: Place, done: Partial, n_cases: int, rate: float, with_mask: bool) -> StepRecord:
+    """Return the log's row of a step that ``done`` sums up."""
+    return StepRecord(
+        epoch=place.epochs_done,
+        step=place.steps_done,
+        cases=n_cases,
+        loss=done.loss / n_cases,
+        mask_loss=done.mask_loss / n_cases if with_mask else None,
+        learning_rate=rate,
+        seconds=done.seconds,
+        data_wait_seconds=done.data_wait_seconds,
+    )
 
 
 def _training_mode(run: Run, epoch: int) -> None:

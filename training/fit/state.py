@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class Partial:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     data_wait_seconds: float = 0.0
+
+    def __add__(self, other: Partial) -> Partial:
+        """Return both sums together."""
+        return Partial(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
