@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,9 +13,10 @@ from hirescam_napari._case import Case
 from hirescam_napari._controller import Controller
 from hirescam_napari._keys import KEYS
 from hirescam_napari._layers import picture_of, to_display
+from hirescam_napari._overlays import SLICE, TITLE
 from hirescam_napari._state import Layout, ViewState
 from training.explain.result import Explanation
-from training.volume import Volume
+from training.volume import Provenance, Volume
 
 
 @dataclass
@@ -339,3 +340,63 @@ def test_disconnecting_leaves_the_viewer_as_it_was(case: Case) -> None:
     assert len(viewer.layers) == 0
     assert controller.canvas.overlays.text("hirescam_title") == ""
     assert viewer.mouse_move_callbacks == []
+
+
+def drawn(controller: Controller) -> dict[str, object]:
+    """All that is on the canvas, by layer."""
+    canvas, found = controller.canvas, {}
+    for layer in canvas.layers:
+        if layer.visible:
+            look = (tuple(layer.scale), tuple(layer.translate), np.asarray(layer.data).tobytes())
+            found[layer.name] = (*look, tuple(getattr(layer, "contrast_limits", ())))
+    viewer = controller.viewer
+    texts = {name: canvas.overlays.text(name) for name in (TITLE, SLICE)}
+    return found | texts | {"slice": canvas.slice_mm, "range": viewer.dims.range[0], "zoom": viewer.scene.camera.zoom}
+
+
+def another_case(factory: Callable[..., Explanation]) -> Case:
+    """Other slices, other spacing, other place, other number of map cells' mm."""
+    made = factory(n_labels=10, n_groups=9, seed=7, spacing_mm=0.9)
+    made = replace(made, image_geometry=made.input_geometry.resampled((3.0, 6.0, 6.0)))
+    hu = np.random.default_rng(3).integers(-1000, 400, made.image_geometry.shape).astype(np.int16)
+    volume = Volume(hu, made.image_geometry, provenance=Provenance("memory", pixels_sha256="other"), case_id="other")
+    return Case(volume, picture_of(volume), made)
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_an_exchanged_case_is_drawn_as_if_opened_afresh(
+    case: Case, explanation_factory: Callable[..., Explanation], layout: Layout
+) -> None:
+    other = another_case(explanation_factory)
+    assert other.explanation is not None
+    label = other.explanation.labels[4]
+    stepped, fresh = (Controller(ViewerModel(), RecordedPanels()) for _ in range(2))
+    for controller in (stepped, fresh):
+        controller.state.layout = layout
+    stepped.open_case(case)
+    layers = list(stepped.canvas.layers)
+    stepped.exchange_case(other, label)
+    fresh.open_case(other)
+    fresh.select(label)
+    assert drawn(stepped) == drawn(fresh)
+    assert stepped.canvas.layers == layers
+    assert stepped.panels.labels[-1] == label  # type: ignore[attr-defined]
+    assert stepped.case is other
+    for controller in (stepped, fresh):
+        controller.disconnect()
+
+
+def test_a_case_without_its_ct_takes_other_layers(
+    controller: Controller, case: Case, explanation_factory: Callable[..., Explanation]
+) -> None:
+    other = another_case(explanation_factory)
+    assert other.explanation is not None
+    controller.exchange_case(case, other.explanation.labels[0])
+    assert len(controller.canvas.cts) == 1
+    controller.exchange_case(Case(explanation=other.explanation), other.explanation.labels[1])
+    assert controller.canvas.cts == []
+    assert controller.canvas.maps["hirescam"].visible
+    controller.exchange_case(case, other.explanation.labels[1], signed=True)
+    assert len(controller.canvas.cts) == 1
+    assert controller.state.signed
+    assert controller.state.label == other.explanation.labels[1]
