@@ -50,17 +50,28 @@ def open_paths(
     series: int | None = None,
     device: str = "auto",
     precision: str = "fp32",
+    report: str | Path | None = None,
 ) -> None:
-    """Open ``paths`` in the background and run ``model`` on the CT, if one is named and there is no result yet."""
+    """Open ``paths`` in the background and run ``model`` on the CT, if one is named and there is no result yet.
+
+    ``report`` is attached to the case once that is open.
+    """
     request = None
     if model is not None:
         widget.choose_model(model)
         request = RunRequest("", model, device, precision)
     if paths:
-        widget.open(paths, series=series, then_run=request)
+        job = widget.open(paths, series=series, then_run=request)
+        if report is not None:
+            job.succeeded.connect(lambda _case: widget.attach_report(report))
 
 
-def open_viewer(paths: Sequence[str | Path], model: str | None = None, series: int | None = None) -> None:
+def open_viewer(
+    paths: Sequence[str | Path],
+    model: str | None = None,
+    series: int | None = None,
+    report: str | Path | None = None,
+) -> None:
     """Open the viewer on ``paths`` (a CT, a result of ``hirescam explain``, or both) and stay until it is closed.
 
     Parameters
@@ -71,7 +82,9 @@ def open_viewer(paths: Sequence[str | Path], model: str | None = None, series: i
         Model to run on the CT at once; None to let the user start it.
     series
         Number of the DICOM series, where there are several; without it the window asks.
+    report
+        A report to show with the case: a text file, or a CSV.
     """
     _, widget = start_session()
-    open_paths(widget, paths, model, series)
+    open_paths(widget, paths, model, series, report=report)
     napari.run()

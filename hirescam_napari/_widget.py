@@ -184,7 +184,8 @@ class HiResCamWidget(QWidget):
             return
         if chosen is not None:
             self.controller.attach_report(labelled(chosen))
-            self.show_page("Report")
+            if not self.busy:
+                self.show_page("Report")
 
     def show_page(self, name: str) -> None:
         """Show a page of the abnormalities' tab: Slices, Budget or Report."""

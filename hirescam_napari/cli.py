@@ -24,15 +24,16 @@ _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 def view(
     paths: Annotated[list[Path], typer.Argument(help="A CT, a folder made by explain, both, or a saved session.")],
     model: Annotated[str, typer.Option(help="Checkpoint file, demo, or ARCHITECTURE:random.")] = "demo",
+    report: Annotated[Path | None, typer.Option(help="Its report: a text file, or a CSV of case and report.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Open a CT in the viewer and explain it there. Not for clinical use."""
     with reported(as_json):
-        _check_paths(paths)
+        _check_paths([*paths, *([] if report is None else [report])])
         _check_window(needs_display=True)
         from hirescam_napari._session import open_viewer
 
-        open_viewer(paths, model)
+        open_viewer(paths, model, None, report)
 
 
 def demo(

@@ -45,7 +45,14 @@ def test_every_command_of_training_is_there_and_two_more() -> None:
 def test_view_hands_over_paths_and_model(opened: list[tuple[object, ...]], tmp_path: Path) -> None:
     (tmp_path / "a.nii").write_text("x")
     assert run("view", tmp_path / "a.nii", tmp_path, "--model", "axialnet:random").exit_code == 0
-    assert opened == [([tmp_path / "a.nii", tmp_path], "axialnet:random")]
+    assert opened == [([tmp_path / "a.nii", tmp_path], "axialnet:random", None, None)]
+
+
+def test_view_hands_over_a_report_that_is_there(opened: list[tuple[object, ...]], tmp_path: Path) -> None:
+    (tmp_path / "report.txt").write_text("No nodule.")
+    assert run("view", tmp_path, "--report", tmp_path / "report.txt").exit_code == 0
+    assert opened == [([tmp_path], "demo", None, tmp_path / "report.txt")]
+    assert run("view", tmp_path, "--report", tmp_path / "gone.txt").exit_code == 1
 
 
 def test_view_says_which_file_is_missing(opened: list[tuple[object, ...]], tmp_path: Path) -> None:
