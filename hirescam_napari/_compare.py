@@ -33,7 +33,7 @@ from training.evaluate.compare import (
     shift_words,
 )
 from training.evaluate.contact_sheet import Tile, draw_sheet, read_tiles
-from training.explain.budget import ScoreBudget
+from training.explain.budget import PLACES, ScoreBudget
 from training.explain.result import Explanation, Method
 from training.io.atomic import atomic_path
 from training.issues import InputError
@@ -304,21 +304,19 @@ class Comparer(QObject):
         self.panel.set_ready(self.build() is not None)
         has_maps = case.explanation is not None and case.explanation.has_maps
         self.panel.shift.setText(shift_words(case.explanation) if has_maps and case.explanation is not None else "")
-        self.panel.budgets.setText("" if label is None else self._budget_words(label))
+        budgets = None if label is None else self._budgets(label)
+        self.panel.budgets.set_rows(() if budgets is None else _budget_rows(*budgets))
+        self.panel.budget_words.setText(NEEDS_ORGANS if self.other is not None and budgets is None else "")
 
-    def _budget_words(self, label: str) -> str:
-        """Return the budgets of both models next to each other."""
+    def _budgets(self, label: str) -> tuple[ScoreBudget, ScoreBudget] | None:
+        """Return the budgets of both models; None without organs, or where a label or a map is missing."""
         case, other = self.controller.case, self.other
-        if other is None or case.explanation is None or label not in other.labels or not is_known(label):
-            return ""
-        placement = self.controller.state.placement
-        first = case.budget(label, placement)
-        cells = self._cells_of(other)
-        if first is None or cells is None or not other.has_maps:
-            return NEEDS_ORGANS
-        second = budget_of_label(other, cells, label, case.sides(label))
-        names = (case.explanation.model.name, other.model.name)
-        return "\n".join(_budget_line(name, one) for name, one in zip(names, (first, second), strict=True))
+        if other is None or label not in other.labels or not is_known(label) or not other.has_maps:
+            return None
+        first, cells = case.budget(label, self.controller.state.placement), self._cells_of(other)
+        if first is None or cells is None:
+            return None
+        return first, budget_of_label(other, cells, label, case.sides(label))
 
     def _cells_of(self, other: Explanation) -> OrganCells | None:
         case, placement = self.controller.case, self.controller.state.placement
@@ -422,9 +420,12 @@ def _pair_row(one: ModelPair) -> tuple[str, str, str]:
     return (display_name(one.label), said[0], said[1])
 
 
-def _budget_line(name: str, budget: ScoreBudget) -> str:
-    inside, other, body, outside = (signed(p + n) for p, n in zip(budget.positive, budget.negative, strict=True))
-    return (
-        f"{name}: score {signed(budget.score)} = bias {signed(budget.bias)}, allowed organ {inside}, "
-        f"other organs {other}, rest of the body {body}, outside {outside}."
-    )
+def _budget_rows(first: ScoreBudget, second: ScoreBudget) -> list[tuple[str, str, str]]:
+    """Return one row per place, then bias and score; evidence for and against in each."""
+    rows = [(place, _parts(first, i), _parts(second, i)) for i, place in enumerate(PLACES)]
+    ends = [("bias", first.bias, second.bias), ("score", first.score, second.score)]
+    return [*rows, *((name, signed(a), signed(b)) for name, a, b in ends)]
+
+
+def _parts(budget: ScoreBudget, place: int) -> str:
+    return f"{signed(budget.positive[place])}, {signed(budget.negative[place])}"

@@ -13,6 +13,7 @@ def build() -> ComparePanel:
         [("pleural effusion", "+0.41", "78 %", "55 %"), ("cardiomegaly", "+0.07", "61 %", "20 %")],
     )
     panel.models.set_rows([("pleural effusion", "83 % (2.1×)", "41 % (1.0×)")])
+    panel.budgets.set_rows([("allowed organ", "+3.1, −0.2", "+0.4, −0.3"), ("score", "+1.6", "−0.4")])
     panel.shift.setText("The stretched drawing stands up to 77 mm (down) and 77 mm (across) from where the cells look.")
     panel.startRequested.connect(lambda: panel.set_comparing(True))
     panel.stopRequested.connect(lambda: panel.set_comparing(False))

@@ -125,7 +125,8 @@ class ComparePanel(QWidget):
         self.models = RankTable("Two models", ("Abnormality", "First", "Second"), self)
         self.cases = RankTable("Cases", ("Case", "Probability", ""), self)
         self.second, self.run_button = combo_box("Second model", self), QPushButton("Run", self)
-        self.budgets, self.shift = WrappedLabel("", self), WrappedLabel("", self)
+        self.budgets = RankTable("Score budgets", ("Evidence for, against", "First", "Second"), self)
+        self.budget_words, self.shift = WrappedLabel("", self), WrappedLabel("", self)
         self.order, self.count = combo_box("Order of the cases", self), QSpinBox(self)
         self.with_cts = QCheckBox("With their CTs (seconds each)", self)
         self.methods_words, self.store_words = WrappedLabel("", self), WrappedLabel("No cohort is open.", self)
@@ -198,6 +199,7 @@ class ComparePanel(QWidget):
                 _row(self.file_button, self.result_button),
                 self.models,
                 self.budgets,
+                self.budget_words,
             ),
             _column(self.shift),
             _column(

@@ -168,9 +168,10 @@ def test_a_second_model_is_run_and_compared(comparer: Comparer, qtbot: QtBot, ot
     assert first.contrast_limits == second.contrast_limits
     assert second.name.startswith("second: ")
     assert comparer.panel.models.rowCount() == 10
-    words = comparer.panel.budgets.text()
-    assert words.count("score") == 2
-    assert "allowed organ" in words
+    budgets = comparer.panel.budgets.texts()
+    assert [row[0] for row in budgets][:2] == ["allowed organ", "other organs"]
+    index = other.index(LABEL)
+    assert float(budgets[-1][2].replace("−", "-")) == pytest.approx(float(other.scores[index]), rel=0.01)
     name = comparer.panel.models.texts()[0][0]
     assert name
     comparer.panel.models.setCurrentCell(0, 0)
