@@ -227,11 +227,11 @@ def _top_slice(case: Explanation, label: int) -> int | str:
 
 
 def _list_models(as_json: bool) -> None:
-    from training.models import ARCHITECTURES, load_model
+    from training.models import load_model
     from training.models.describe import describe
-    from training.models.registry import DEMO, demo_path
+    from training.models.registry import DEMO, NAMED, demo_path
 
-    names = [*([DEMO] if demo_path().is_file() else []), *(f"{name}:random" for name in ARCHITECTURES)]
+    names = [*([DEMO] if demo_path().is_file() else []), *(f"{name}:random" for name in NAMED)]
     found: list[dict[str, Any]] = [describe(load_model(name)) for name in names]
     if as_json:
         emit({"models": found})

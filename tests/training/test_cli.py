@@ -250,6 +250,8 @@ def test_models_and_labels_are_listed() -> None:
     numbers = {one["name"]: one["parameters"] for one in listed}
     assert numbers.keys() >= {"axialnet:random", "axialnet-same:random", "axialnet-local:random"}
     assert numbers["axialnet:random"] == 11_176_512 + 320_384 + 46_160
+    cells = {one["name"]: one["z_shape"][2:] for one in listed}
+    assert (cells["axialnet-local:random"], cells["axialnet-local-3:random"]) == ([53, 53], [27, 27])
     assert all(one["guarantee"] for one in listed)
     assert len(json.loads(run("models", "--labels", "--json").stdout)["labels"]) == 80
     assert "pleural effusion" in run("models", "--labels").stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +19,12 @@ from training.preprocess import InputSpec
 
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
 """Names of the architectures."""
+
+NAMED: Mapping[str, Mapping[str, Any]] = {
+    **{name: {"architecture": name} for name in ARCHITECTURES},
+    "axialnet-local-3": {"architecture": "axialnet-local", "cut_stage": 3},
+}
+"""What is listed and can be made with random weights: every architecture, and ``axialnet-local`` cut after stage 3."""
 
 DEMO = "demo"
 _RANDOM = re.compile(r"(?P<architecture>[a-z0-9-]+):random(?::(?P<seed>\d+))?")
@@ -47,12 +53,12 @@ def load_model(name_or_path: str | Path) -> Model:
     if text == DEMO:
         return _load_demo()
     match = _RANDOM.fullmatch(text)
-    if match and match["architecture"] in ARCHITECTURES:
-        return build_model(match["architecture"], seed=int(match["seed"] or 0), name=text)
+    if match and match["architecture"] in NAMED:
+        return build_model(**NAMED[match["architecture"]], seed=int(match["seed"] or 0), name=text)
     path = Path(name_or_path)
     if text and path.exists():
         return load_checkpoint(path)
-    choices = ", ".join([DEMO, *(f"{a}:random" for a in ARCHITECTURES)])
+    choices = ", ".join([DEMO, *(f"{name}:random" for name in NAMED)])
     way_out = f"Give a checkpoint file (.safetensors), or one of: {choices}."
     raise InputError(error("model-unknown", f"there is no model or file called {path.name!r}.", way_out))
 
