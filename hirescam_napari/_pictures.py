@@ -123,7 +123,10 @@ def _display_tab(widget: HiResCamWidget) -> None:
 
 
 def _organs(widget: HiResCamWidget) -> None:
-    widget.controller.change(show_organs=True, show_region=True, layout=Layout.OVERLAY)
+    widget.controller.change(layout=Layout.OVERLAY)
+    widget.find_organs()
+    while widget.busy:
+        settle()
     widget.controller.go_to_top_slice()
     _show_tab(widget, "Organs")
 
