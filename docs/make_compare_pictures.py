@@ -20,6 +20,7 @@ from napari.viewer import Viewer
 
 from hirescam_napari._demo import start_demo, wait_until_idle
 from hirescam_napari._pictures import save_window, settle
+from hirescam_napari._state import Layout
 from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari.views.compare import SheetChoice
 from hirescam_napari.views.export_panel import ExportChoice
@@ -101,7 +102,7 @@ def main() -> None:
         start_demo(widget)
         wait(widget)
         made = comparisons(viewer, widget, store, arguments.out)
-        widget.controller.change(layout="side_by_side")
+        widget.controller.change(layout=Layout.SIDE_BY_SIDE)
         made += exports(viewer, widget, arguments.out)
         viewer.close()
     for path in made:

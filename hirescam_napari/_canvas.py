@@ -50,6 +50,11 @@ class Canvas:
         viewer.dims.events.range.connect(self._keep_range)
 
     @property
+    def follows_slices(self) -> bool:
+        """True if what is shown is a slice of the open case."""
+        return True
+
+    @property
     def layers(self) -> list[Layer]:
         """The session's own layers in the order the grid needs: CT, organs, map, region, box for each method."""
         own: list[Layer] = []

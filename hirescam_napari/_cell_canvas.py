@@ -14,7 +14,9 @@ from hirescam_napari._layers import AXIS_LABELS, gray, map_colormap, placement_m
 from hirescam_napari._resolve import DisplayPlan
 
 CROWDED = 4
-"""More cells than this are too small for a color bar each."""
+"""More cells than this are too small for a color bar each, and for names of the usual size."""
+
+NAME_SIZE, SMALL_NAME_SIZE = 11, 7
 
 
 class CellCanvas(Canvas):
@@ -33,6 +35,11 @@ class CellCanvas(Canvas):
         self.cell_maps: list[Image] = []
         self._build = build
         self._grid: GridPlan | None = None
+
+    @property
+    def follows_slices(self) -> bool:
+        """False for cells that are single slices of many cases."""
+        return self._grid is None or self._grid.moves
 
     @property
     def layers(self) -> list[Layer]:
@@ -147,6 +154,7 @@ class CellCanvas(Canvas):
         self.overlays.set_title(grid.title, side_by_side=True)  # before the grid: napari counts what is visible then
         for layer in self.cell_maps:
             layer.colorbar.visible = len(grid.cells) <= CROWDED
+            layer.name_overlay.font_size = NAME_SIZE if len(grid.cells) <= CROWDED else SMALL_NAME_SIZE
         canvas_grid = self.viewer.canvas.grid
         canvas_grid.shape = grid.shape
         canvas_grid.spacing = 6

@@ -276,8 +276,9 @@ class Comparer(QObject):
         rows = [(tile.entry.case, percent(tile.entry.probability), tile.outcome) for tile in sheet.tiles]
         self.panel.cases.set_rows(rows)
         self.panel.set_mode("cases")
+        if self.comparing:
+            self._show_again()
         self.start()
-        self.controller.refresh()
         missing = sum(not tile.has_ct for tile in sheet.tiles)
         self.panel.set_status(f"{missing} of {len(rows)} without their CT." if missing else f"{len(rows)} cases.")
 
@@ -351,7 +352,17 @@ class Comparer(QObject):
     def _on_mode(self, _mode: Mode) -> None:
         self.update()
         if self.comparing:
+            self._show_again()
+
+    def _show_again(self) -> None:
+        """Show what is compared now; between slices of one case and a sheet of many everything is drawn anew."""
+        was_sheet = not self._cells.follows_slices
+        if not was_sheet and self.panel.chosen_mode != "cases":
             self.controller.refresh()
+            return
+        self.controller.use_canvas(self._cells)
+        if was_sheet and self._cells.follows_slices:
+            self.controller.go_to_top_slice()
 
     def _open_ranked(self, row: int) -> None:
         one = self._cohort[row]

@@ -25,6 +25,7 @@ from training.partition.cells import OrganCells
 from training.partition.organs import Organs
 from training.partition.reports.labels import ReportLabels
 
+TOP_SLICES = "Top slice of each case"
 Work = Literal["load", "run", "organs"]
 
 
@@ -278,6 +279,9 @@ class Controller:
 
     def _on_slice(self) -> None:
         position = self.canvas.slice_mm
+        if not self.canvas.follows_slices:
+            self.canvas.overlays.set_slice(TOP_SLICES)
+            return
         self.canvas.overlays.set_slice(slice_text(self.case, position))
         group = self.case.group_at(position)
         if group is not None:

@@ -18,6 +18,7 @@ from hirescam_napari._case import Case
 from hirescam_napari._compare import NEEDS_ORGANS, Comparer
 from hirescam_napari._controller import Controller
 from hirescam_napari._engine import Engine
+from hirescam_napari._overlays import SLICE
 from hirescam_napari._panels import DockPanels
 from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari.views.compare import ComparePanel, SheetChoice
@@ -221,7 +222,15 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
     names = [layer.name for layer in comparer.controller.canvas.layers[1::2]]
     assert names == [tile.name for tile in comparer.sheet.tiles]  # type: ignore[union-attr]
     assert len(comparer.panel.cases.texts()) == 5
+    assert "Top slice of each case" in comparer.controller.canvas.overlays.text(SLICE)
     assert "5 of 5 without their CT" in comparer.panel.status.text()
+    comparer.panel.set_mode("methods")
+    controller = comparer.controller
+    assert "Slice " in controller.canvas.overlays.text(SLICE)
+    assert controller.plan.focus is not None
+    assert controller.canvas.slice_mm == pytest.approx(controller.plan.focus.slice_mm, abs=1.3)
+    comparer.panel.set_mode("cases")
+    assert "Top slice of each case" in controller.canvas.overlays.text(SLICE)
     comparer.save_sheet(tmp_path / "sheet.pdf")
     assert (tmp_path / "sheet.pdf").read_bytes().startswith(b"%PDF")
     comparer.save_sheet(tmp_path / "sheet.docx")
