@@ -105,9 +105,12 @@ class Comparer(QObject):
         self._tell()
 
     def stop(self) -> None:
-        """Go back to the single view."""
+        """Go back to the single view; from a sheet, which shows no slice of the open case, to its top slice."""
         if self.comparing:
+            from_sheet = not self._cells.follows_slices
             self.controller.use_canvas(self._single)
+            if from_sheet:
+                self.controller.go_to_top_slice()
         self._tell()
 
     def build(self) -> GridPlan | None:

@@ -125,7 +125,7 @@ class ComparePanel(QWidget):
         self.models = RankTable("Two models", ("Abnormality", "First", "Second"), self)
         self.cases = RankTable("Cases", ("Case", "Probability", ""), self)
         self.second, self.run_button = combo_box("Second model", self), QPushButton("Run", self)
-        self.budgets = RankTable("Score budgets", ("Evidence for, against", "First", "Second"), self)
+        self.budgets = RankTable("Score budgets", ("For, against", "First", "Second"), self)
         self.budget_words, self.shift = WrappedLabel("", self), WrappedLabel("", self)
         self.order, self.count = combo_box("Order of the cases", self), QSpinBox(self)
         self.with_cts = QCheckBox("With their CTs (seconds each)", self)

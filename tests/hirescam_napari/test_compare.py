@@ -237,6 +237,7 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
     assert not (tmp_path / "sheet.docx").exists()
     comparer.on_case()
     assert not comparer.comparing
+    assert controller.canvas.slice_mm == pytest.approx(controller.plan.focus.slice_mm, abs=1.3)
 
 
 def test_the_real_window_compares_and_goes_back(
