@@ -193,7 +193,7 @@ def _merged(*layers: Mapping[str, Any]) -> TrainConfig:
 
 
 SIZES: Mapping[str, Size] = {
-    "small": Size(cases=350, epochs=5, pretraining_cases=250, pretraining_epochs=5),
+    "small": Size(cases=350, epochs=4, pretraining_cases=250, pretraining_epochs=4),
     "tiny": Size(
         cases=14,
         epochs=1,
