@@ -232,6 +232,8 @@ class AuditController(QObject):
 
     def _open_case(self, found: Prepared, subject: Subject) -> None:
         choices = {"show_region": bool(found.case.cells)}
+        if self._open is None:
+            self.widget.tabs.setCurrentIndex(0)
         if self._on_screen(subject) is None:
             self._open = (subject.case, found)
             self.widget.exchange_case(found.case, subject.label, **choices)
