@@ -10,11 +10,12 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from training.issues import Cancelled, InputError, Issue
+from training.issues import Cancelled, InputError, Issue, Severity
 
 ERROR, USAGE, STOPPED = 1, 2, 130
 
@@ -102,6 +103,12 @@ def reported(as_json: bool) -> Iterator[None]:
     except InputError as failure:
         _refuse(failure, as_json)
         raise typer.Exit(ERROR) from None
+    except OSError as failure:
+        issue = _disk_issue(failure)
+        if issue is None:
+            raise
+        _refuse(InputError(issue), as_json)
+        raise typer.Exit(ERROR) from None
     except (KeyboardInterrupt, Cancelled):
         if as_json:
             emit({"error": "stopped", "issues": []})
@@ -122,13 +129,21 @@ def run(app: typer.Typer) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _disk_issue(failure: OSError) -> Issue | None:
+    """Return what a failure of the file system means, None if it is of another kind."""
+    from training.io.atomic import write_issue
+
+    return write_issue(Path(str(failure.filename)), failure) if failure.filename else None
+
+
 def _refuse(failure: InputError, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
     if as_json:
         first = failure.issues[0].message if failure.issues else str(failure)
         emit({"error": first, "issues": [issue.to_dict() for issue in failure.issues], **(more or {})})
     else:
         say_issues(failure.issues)
-        if any(issue.repairable for issue in failure.issues):
+        errors = [issue for issue in failure.issues if issue.severity is Severity.ERROR]
+        if errors and all(issue.repairable for issue in errors):
             say("This can be mended: run the command again with --repair.")
 
 

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +20,17 @@ from typing import Any
 
 from training import __version__
 from training.cohort.jobs import run_here, run_jobs
+from training.cohort.sources.tables import first, read_table
 from training.io.atomic import atomic_path
 from training.issues import InputError, error
-from training.partition.reports.table import LabelledRow, LabelSettings, label_one, write_labels
+from training.partition.reports.table import (
+    CASE_COLUMNS,
+    TEXT_COLUMNS,
+    LabelledRow,
+    LabelSettings,
+    label_one,
+    write_labels,
+)
 
 PART_REPORTS = 128
 """Reports in a part: a second or so of work, so that little is lost and little is said to the scheduler."""
@@ -59,6 +68,66 @@ class Labelled:
 def parts_folder(out: Path) -> Path:
     """Return where the parts for the output ``out`` wait until all are there."""
     return out.with_name(f".{out.name}.parts")
+
+
+def read_reports(path: Path) -> list[Report]:
+    """Return (case, text) of every row of a CSV.
+
+    Raises
+    ------
+    InputError
+        If the file is not a readable CSV, lacks a case or text column, leaves a case without name, or names one twice.
+    """
+    columns, rows = read_table(path)
+    header = {name.lower().strip(): name for name in columns}
+    case = next((header[c] for c in CASE_COLUMNS if c in header), None)
+    texts = [header[t] for t in TEXT_COLUMNS if t in header]
+    if case is None or not texts:  # columns are not quoted: without a header the first report would stand there
+        missing = "that names the case" if case is None else "that holds the report"
+        way_out = f"Name one column as one of {', '.join(CASE_COLUMNS)}, and one as one of {', '.join(TEXT_COLUMNS)}"
+        hint = ". Columns must be separated by commas." if len(columns) == 1 and ";" in columns[0] else "."
+        raise InputError(error("reports-columns", f"has no column {missing}", way_out + hint, path.name))
+    if not rows:
+        raise InputError(error("reports-empty", "holds no reports", "Give a row a report.", path.name))
+    _check_cases([row[case] for row in rows], path)
+    return [(row[case], "\n".join(row[t] for t in texts)) for row in rows]
+
+
+def _check_cases(cases: Sequence[str], path: Path) -> None:
+    unnamed = [number for number, case in enumerate(cases, 1) if not case or "\0" in case]
+    if unnamed:
+        fact = f"has rows without a usable case name: {first(unnamed)}"
+        raise InputError(error("no-case-name", fact, "Give every row a name.", path.name))
+    twice = [case for case, count in Counter(cases).items() if count > 1]
+    if twice:
+        fact = f"names cases more than once: {first(twice)}"
+        raise InputError(error("reports-duplicate-case", fact, "Keep one row a case.", path.name))
+
+
+def check_outputs(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse an output that is a folder or would replace something that is read.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    if out.is_dir():
+        fact = "is a folder, and is left as it is; the labels are a file"
+        raise InputError(error("output-exists", fact, "Name a file, such as labels.csv in it.", out.name))
+    written = {path.resolve() for path in (out, *companions(out))}
+    for path in inputs:
+        if path.resolve() in written:
+            fact = "would be overwritten by the labels"
+            raise InputError(error("output-is-input", fact, "Choose another name.", path.name))
+
+
+def companions(out: Path) -> tuple[Path, Path, Path]:
+    """Return the files that are written beside the labels ``out``: locations, evidence, failures."""
+    locations, evidence, failures = (
+        out.with_name(f"{out.stem}.{p}.csv") for p in ("locations", "evidence", "failures")
+    )
+    return locations, evidence, failures
 
 
 def label_table(
@@ -183,7 +252,7 @@ def _row(line: dict[str, Any]) -> LabelledRow:
 
 
 def _write_failures(out: Path, failures: Sequence[Failure]) -> tuple[Path, ...]:
-    path = out.with_name(f"{out.stem}.failures.csv")
+    path = companions(out)[2]
     if not failures:
         path.unlink(missing_ok=True)
         return ()

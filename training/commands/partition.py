@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from training.console import ERROR, AsJson, emit, progress_bars, reported, say
+from training.issues import Issue, Severity
 
 
 class SegmentBackend(StrEnum):
@@ -68,12 +69,19 @@ def _one(path: Path, out: Path, settings: Any, as_json: bool) -> None:
     if as_json:
         emit(report)
         return
+    for issue in report["issues"]:
+        say(_sentence(issue))
     for name, ml in report["volumes_ml"].items():
         typer.echo(f"{name}: {ml:.0f} ml")
     for reason in report["reasons"]:
-        say(f"{reason['severity']}: {reason['message']} {reason['way_out']}".rstrip())
-    typer.echo("Passed quality control." if report["passed"] else "Failed quality control; see the reasons above.")
+        say(_sentence(reason))
+    failed = "Failed quality control, for the reasons told and kept in qc.json."
+    typer.echo("Passed quality control." if report["passed"] else failed)
     typer.echo(f"Results: {out}")
+
+
+def _sentence(issue: dict[str, Any]) -> str:
+    return str(Issue(**{**issue, "severity": Severity(issue["severity"])}))
 
 
 def _many(table: Path, out: Path, settings: Any, workers: int, scheduler: str | None, as_json: bool) -> None:

@@ -53,11 +53,14 @@ def label_reports(
     was when it is started again.
     """
     with reported(as_json):
+        from training.cohort.labelling import check_outputs, read_reports
+
+        check_outputs(out, [table, *(vocabulary or ())])
         if given:
             _import(table, out, uncertain, as_json)
             return
         from training.partition.reports import load_vocabulary
-        from training.partition.reports.table import LabelSettings, read_reports
+        from training.partition.reports.table import LabelSettings
 
         start = time.perf_counter()
         settings = LabelSettings(variant.value, uncertain.value, lymph_node_mm, tuple(vocabulary or ()))

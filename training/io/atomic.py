@@ -42,7 +42,8 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
     Raises
     ------
     InputError
-        If the disk is full, read-only or the place is not writable; code ``disk-full``, ``not-writable``, ...
+        If the disk is full, read-only or the place is not writable; code ``disk-full``, ``not-writable``, ... Or if a
+        file was made and ``path`` is a folder, which is left as it is (``output-exists``).
     FileExistsError
         If ``path`` exists at the end and ``overwrite`` is False.
     """
@@ -131,6 +132,9 @@ def _sync(path: Path) -> None:
 def _publish(partial: Path, target: Path, overwrite: bool) -> None:
     if not overwrite and target.exists():
         raise FileExistsError(errno.EEXIST, "exists already", target.name)
+    if target.is_dir() and not partial.is_dir():
+        fact = "cannot be written: a folder of this name exists, and is left as it is"
+        raise InputError(error("output-exists", fact, "Choose another name.", target.name))
     if target.is_dir():
         replaced = partial.with_name(f"{_MARK}{_owner()}-old-{secrets.token_hex(4)}.{target.name}")
         target.rename(replaced)

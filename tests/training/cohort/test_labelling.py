@@ -7,7 +7,7 @@ import pytest
 
 from training.cohort import labelling
 from training.cohort.jobs import cluster
-from training.cohort.labelling import Failure, label_table, parts_folder, parts_of
+from training.cohort.labelling import Failure, check_outputs, label_table, parts_folder, parts_of, read_reports
 from training.issues import Cancelled, InputError
 from training.partition.reports.table import LabelledRow, LabelSettings, label_one, label_rows, write_labels
 
@@ -113,3 +113,50 @@ def test_a_table_without_any_text_is_refused(tmp_path: Path) -> None:
         label_table([("a", ""), ("b", " ")], SETTINGS, tmp_path / "out.csv")
     assert refused.value.issues[0].code == "no-labels"
     assert list(tmp_path.iterdir()) == []
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "in.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_report_columns_are_joined_and_columns_found_by_any_known_name(tmp_path: Path) -> None:
+    path = table(tmp_path, 'VolumeName,Findings_EN,Impressions_EN\na,"one, two",three\nb,,four\n')
+    assert read_reports(path) == [("a", "one, two\nthree"), ("b", "\nfour")]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("case,foo\na,b\n", "reports-columns"),
+        ("There is a nodule of Mrs. Miller.,a\nb,c\n", "reports-columns"),
+        ("case;report\na;b\n", "reports-columns"),
+        ("case,report\n", "reports-empty"),
+        ("", "no-columns"),
+        ("case,report\na,x\na,y\n", "reports-duplicate-case"),
+        ("case,report\n ,x\n", "no-case-name"),
+        ("case,report\na\0,x\n", "no-case-name"),
+        ("case,report,report\na,x,y\n", "duplicate-columns"),
+        ("case,report\na,x,y\n", "ragged-table"),
+        ('case,report\na,"x\nb,y\nc,z\n', "not-csv"),
+        (f"case,report\na,{'x' * 140_000}\n", "not-csv"),
+    ],
+)
+def test_bad_tables_are_refused_without_quoting_them(tmp_path: Path, text: str, code: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        read_reports(table(tmp_path, text))
+    assert (refusal.value.issues[0].code, refusal.value.issues[0].file) == (code, "in.csv")
+    assert "Miller" not in str(refusal.value)
+
+
+def test_labels_never_replace_what_is_read_nor_a_folder(tmp_path: Path) -> None:
+    reports = tmp_path / "out.evidence.csv"
+    for out in (reports, tmp_path / "out.csv"):
+        with pytest.raises(InputError) as refusal:
+            check_outputs(out, [reports])
+        assert refusal.value.issues[0].code == "output-is-input"
+    with pytest.raises(InputError) as refusal:
+        check_outputs(tmp_path, [reports])
+    assert refusal.value.issues[0].code == "output-exists"
+    check_outputs(tmp_path / "other.csv", [reports])

@@ -118,3 +118,13 @@ def test_killed_at_any_moment_there_is_nothing_or_everything(tmp_path: Path) -> 
     assert is_complete(out)
     leftovers = [item for item in tmp_path.iterdir() if item != out]
     assert leftovers == []
+
+
+def test_a_file_never_replaces_a_folder(tmp_path: Path) -> None:
+    precious = tmp_path / "out" / "thesis.txt"
+    precious.parent.mkdir()
+    precious.write_text("years")
+    with pytest.raises(InputError, match="a folder of this name exists"), atomic_path(tmp_path / "out") as partial:
+        partial.write_text("labels")
+    assert precious.read_text() == "years"
+    assert [item.name for item in tmp_path.iterdir()] == ["out"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from training.cohort.phantom.build import SOFTWARE, FindingRequest, Phantom, mak
 from training.cohort.phantom.grid import PhantomGrid
 from training.io.atomic import atomic_path
 from training.io.write import write_nifti
+from training.issues import InputError, error
 from training.labels import label_names
 
 CT_FILE, ORGANS_FILE, FINDINGS_FILE, REPORT_FILE, TRUTH_FILE, NPZ_FILE = (
@@ -25,6 +27,10 @@ CT_FILE, ORGANS_FILE, FINDINGS_FILE, REPORT_FILE, TRUTH_FILE, NPZ_FILE = (
     "truth.json",
     "ct.npz",
 )
+TABLES = ("labels.csv", "findings.csv", "reports.csv")
+"""What covers a cohort."""
+
+_CASE = re.compile(r"phantom-\d{6,}")
 Split = Literal["train", "valid", "test"]
 Progress = Callable[[int, int, str], None]
 
@@ -49,26 +55,45 @@ def write_cohort(
     Every case is a folder with the CT, the organ map (1 right lung, 2 left lung, 3 mediastinum), the findings' masks
     as bits (``truth.json`` names the bit of each; several overlap freely), the report and the truth; ``npz`` adds the
     CT in the form of RAD-ChestCT. ``labels.csv`` (case, path, split, 80 labels), ``findings.csv`` and ``reports.csv``
-    cover the cohort. A case exists completely or not at all; cases that exist from the same request are kept, so an
-    interrupted cohort goes on where it stopped.
+    cover the cohort: these phantoms and those that were in the folder already. A case exists completely or not at all;
+    cases that exist from the same request are kept, so an interrupted cohort goes on where it stopped.
 
     Raises
     ------
     ValueError
         If ``n`` is not positive.
     InputError
-        If the place is not writable or the disk is full.
+        If the place is not writable or the disk is full, or a table there is not of phantoms.
     """
     if n < 1:
         raise ValueError(f"a cohort needs at least one phantom, got {n}")
     folder = Path(out)
-    truths = []
+    _check_folder(folder)
     for index in range(n):
-        truths.append(_case(folder, seed + index, size, findings, threads, npz))
+        _case(folder, seed + index, size, findings, threads, npz)
         if progress is not None:
             progress(index + 1, n, "phantoms")
-    _tables(folder, truths)
+    _tables(folder, _truths(folder))
     return folder
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse to replace tables of other cases than phantoms."""
+    if folder.is_file():
+        raise InputError(error("output-exists", "is a file, not a folder", "Choose another name.", folder.name))
+    for path in (folder / name for name in TABLES if (folder / name).is_file()):
+        with path.open(newline="", encoding="utf-8", errors="replace") as stream:
+            cases = [row[:1] for row in csv.reader(stream)][1:]
+        if not all(case and _CASE.fullmatch(case[0]) for case in cases):
+            fact = "holds other cases than phantoms, and is left as it is"
+            raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", path.name))
+
+
+def _truths(folder: Path) -> list[dict[str, object]]:
+    """Return what is known of every phantom in ``folder``, by seed."""
+    paths = sorted(folder.glob(f"phantom-*/{TRUTH_FILE}"))
+    found: list[dict[str, object]] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return sorted(found, key=lambda truth: int(str(truth["seed"])))
 
 
 def case_name(seed: int) -> str:
@@ -157,9 +182,9 @@ def _tables(folder: Path, truths: Sequence[dict[str, object]]) -> None:
             [case, row["label"], row["side"] or "", *row["centre_lps_mm"], row["diameter_mm"]]
             for row in truth["findings"]  # type: ignore[attr-defined]
         ]
-    _write_csv(folder / "labels.csv", ("case", "path", "split", *names), labels)
-    _write_csv(folder / "findings.csv", ("case", "label", "side", "x", "y", "z", "diameter_mm"), findings)
-    _write_csv(folder / "reports.csv", ("case", "report"), reports)
+    _write_csv(folder / TABLES[0], ("case", "path", "split", *names), labels)
+    _write_csv(folder / TABLES[1], ("case", "label", "side", "x", "y", "z", "diameter_mm"), findings)
+    _write_csv(folder / TABLES[2], ("case", "report"), reports)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

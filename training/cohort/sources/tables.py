@@ -27,12 +27,18 @@ def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     Raises
     ------
     InputError
-        Nothing there; not readable as UTF-8; no header; a column named twice.
+        Nothing there; not readable as UTF-8; no header; a column named twice; a row with more cells than the header; a
+        quote that is never closed.
     """
+    rows = []
     with opened(path) as stream:
-        reader = csv.DictReader(stream)
+        reader = csv.DictReader(stream, strict=True)
         columns = checked_columns(reader.fieldnames, path)
-        rows = [{key: (value or "").strip() for key, value in row.items() if key is not None} for row in reader]
+        for row in reader:
+            if None in row:
+                fact = f"has more cells in line {reader.line_num} than columns in its header"
+                raise InputError(error("ragged-table", fact, "Put cells that hold commas into quotes.", path.name))
+            rows.append({key: (value or "").strip() for key, value in row.items()})
     return columns, rows
 
 
@@ -45,9 +51,11 @@ def opened(path: Path) -> Iterator[TextIO]:
     except OSError as failure:
         fact = f"cannot be read ({failure.strerror})"
         raise InputError(error("no-table", fact, "Check the path.", path.name)) from failure
-    except (UnicodeDecodeError, csv.Error) as failure:
-        fact = f"is not CSV text in UTF-8 ({failure})"
-        raise InputError(error("not-csv", fact, "Save it as CSV in UTF-8.", path.name)) from failure
+    except UnicodeDecodeError as failure:
+        raise InputError(error("not-csv", "is not text in UTF-8", "Save it as CSV in UTF-8.", path.name)) from failure
+    except csv.Error as failure:
+        way_out = "Close every quote, and save it as CSV in UTF-8."
+        raise InputError(error("not-csv", f"is not a CSV ({failure})", way_out, path.name)) from failure
 
 
 def checked_columns(names: Sequence[str] | None, path: Path) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,12 +24,17 @@ CASE_COLUMNS = ("case", "accessionno", "noteacc_deid", "volumename", "id", "acce
 
 @dataclass(frozen=True)
 class LabelSettings:
-    """How reports are labelled."""
+    """How reports are labelled; raises ``InputError`` where a number makes no sense."""
 
     variant: Variant = "default"
     uncertain: UncertainPolicy = "present"
     lymph_node_mm: float = LYMPH_NODE_MM
     vocabulary: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.lymph_node_mm) and self.lymph_node_mm > 0):
+            fact = f"the short axis from which a lymph node is enlarged cannot be {self.lymph_node_mm:g} mm"
+            raise InputError(error("bad-setting", fact, "Give a length above zero, such as 10."))
 
 
 @dataclass(frozen=True)
@@ -43,44 +48,6 @@ class LabelledRow:
 
 
 EVIDENCE_HEADER = ("case", "label", "status", "sides", "locations", "sizes_mm", "words", "sentence")
-
-
-def read_reports(path: Path) -> list[tuple[str, str]]:
-    """Return (case, text) of every row of a CSV.
-
-    Raises
-    ------
-    InputError
-        If the file is not readable, or lacks a case or text column, or names a case twice.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(
-            error("reports-unreadable", f"cannot be read ({problem}).", "Save it as UTF-8.", path.name)
-        ) from problem
-    rows = list(csv.DictReader(io.StringIO(text)))
-    if not rows:
-        raise InputError(
-            error("reports-empty", "holds no rows.", "Give a CSV with a header and a report a row.", path.name)
-        )
-    header = {name.lower().strip(): name for name in rows[0] if name}
-    case = next((header[c] for c in CASE_COLUMNS if c in header), None)
-    texts = [header[t] for t in TEXT_COLUMNS if t in header]
-    if case is None or not texts:
-        way_out = f"Name one column as one of {CASE_COLUMNS} and one as one of {TEXT_COLUMNS}."
-        raise InputError(error("reports-columns", f"has the columns {sorted(rows[0])[:12]}.", way_out, path.name))
-    result = [(row[case], "\n".join(row[t] or "" for t in texts)) for row in rows]
-    _refuse_duplicates([c for c, _ in result], path)
-    return result
-
-
-def _refuse_duplicates(cases: list[str], path: Path) -> None:
-    seen: set[str] = set()
-    twice = [c for c in cases if c in seen or seen.add(c)]  # type: ignore[func-returns-value]
-    if twice:
-        message = f"names {len(twice)} cases more than once: {', '.join(twice[:10])}."
-        raise InputError(error("reports-duplicate-case", message, "Keep one row a case.", path.name))
 
 
 def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:

@@ -12,6 +12,7 @@ import pytest
 
 from training.cohort.phantom import PhantomGrid, make_phantom, write_cohort
 from training.io.read import read_ct
+from training.issues import InputError
 from training.labels import label_names
 
 TINY = PhantomGrid((24, 32, 32), (13.4, 10.4, 10.4))
@@ -82,3 +83,20 @@ def test_another_request_replaces_the_cases(tmp_path: Path) -> None:
 def test_an_empty_cohort_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one phantom"):
         write_cohort(tmp_path, 0)
+
+
+def test_a_grown_cohort_keeps_the_phantoms_it_had(tmp_path: Path) -> None:
+    write_cohort(tmp_path, 2, 20, TINY, findings=NAMES)
+    write_cohort(tmp_path, 1, 40, TINY, findings=NAMES)
+    names = [f"phantom-{s:06d}" for s in (20, 21, 40)]
+    assert [row["case"] for row in rows(tmp_path / "labels.csv")] == names
+    assert [row["case"] for row in rows(tmp_path / "reports.csv")] == names
+
+
+@pytest.mark.parametrize("table", ["labels.csv", "reports.csv", "findings.csv"])
+def test_tables_of_other_cases_are_never_replaced(tmp_path: Path, table: str) -> None:
+    (tmp_path / table).write_text("case,path\nAMP001,ct.nii.gz\n", encoding="utf-8")
+    with pytest.raises(InputError, match="other cases than phantoms"):
+        write_cohort(tmp_path, 1, 20, TINY)
+    assert (tmp_path / table).read_text(encoding="utf-8").startswith("case,path\nAMP001")
+    assert [item.name for item in tmp_path.iterdir()] == [table]

@@ -13,7 +13,7 @@ from training.issues import Cancelled, InputError
 from training.partition.reports import label_report, load_vocabulary
 from training.partition.reports.columns import column_names, columns, labels_from_columns
 from training.partition.reports.ct_rate import ct_rate_labels
-from training.partition.reports.table import LabelledRow, LabelSettings, label_rows, read_reports, write_labels
+from training.partition.reports.table import LabelledRow, LabelSettings, label_rows, write_labels
 
 
 def _columns(text: str) -> set[str]:
@@ -63,14 +63,19 @@ def _read(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
 
 
-def test_a_csv_is_labelled_with_evidence(tmp_path: Path) -> None:
-    path = _write(tmp_path / "in.csv", [["VolumeName", "Findings_EN"], ["a", "left pneumonia"], ["b", "normal"]])
+def test_reports_are_written_with_evidence(tmp_path: Path) -> None:
     settings = LabelSettings()
-    rows = label_rows(read_reports(path), settings)
+    rows = label_rows([("a", "left pneumonia"), ("b", "normal")], settings)
     labels, places, evidence = write_labels(rows, tmp_path / "out.csv", settings)
     assert [(r["case"], r["pneumonia"]) for r in _read(labels)] == [("a", "1"), ("b", "0")]
     assert _read(places)[0]["pneumonia*left_lung"] == "1"
     assert _read(evidence)[0]["words"] == "pneumonia"
+
+
+@pytest.mark.parametrize("length_mm", [-5.0, 0.0, float("nan")])
+def test_impossible_lymph_node_sizes_are_refused(length_mm: float) -> None:
+    with pytest.raises(InputError, match="lymph node"):
+        LabelSettings(lymph_node_mm=length_mm)
 
 
 def test_what_breaks_on_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -81,21 +86,6 @@ def test_what_breaks_on_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         write_labels(stopped(), tmp_path / "out.csv", LabelSettings())
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("rows", "code"),
-    [
-        ([["case", "foo"], ["a", "b"]], "reports-columns"),
-        ([["case", "report"]], "reports-empty"),
-        ([["case", "report"], ["a", "x"], ["a", "y"]], "reports-duplicate-case"),
-    ],
-)
-def test_bad_tables_are_refused(tmp_path: Path, rows: list[list[str]], code: str) -> None:
-    path = _write(tmp_path / "in.csv", rows)
-    with pytest.raises(InputError) as refusal:
-        read_reports(path)
-    assert (refusal.value.issues[0].code, refusal.value.issues[0].file) == (code, "in.csv")
 
 
 def test_real_reports_reach_the_target(shared_data: Path) -> None:
