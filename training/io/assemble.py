@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from training import __version__
 from training.geometry import FloatArray, Geometry
+from training.io.extent import why_no_patient
 from training.io.hu import not_hu, padding_to_air, why_not_hu
 from training.io.orient import canonical_order, is_sheared
 from training.io.privacy import case_id_for
@@ -107,6 +108,9 @@ def _ordered(values: npt.NDArray[Any], affine: FloatArray, path: Path) -> tuple[
         raise refused("no-geometry", f"its position in the patient is unusable: {failure}", way_out, path) from failure
     if is_sheared(geometry.affine):
         raise refused("sheared", "its axes are not at right angles (gantry tilt?)", way_out, path)
+    reason = why_no_patient(geometry.shape, geometry.spacing_mm)
+    if reason:
+        raise refused("implausible-size", f"{reason}, so its spacing cannot be right", way_out, path)
     return view, geometry
 
 

@@ -5,6 +5,7 @@ SimpleITK fills in an identity where a file says nothing about orientation, so t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,9 @@ def read_nrrd(path: Path) -> Volume:
         raise refused("no-geometry", f"{fact}, so nothing says where left and right are", _WAY_OUT, path)
     if "space directions" not in fields or "space origin" not in fields:
         raise refused("no-geometry", "it gives no directions or no origin", _WAY_OUT, path)
+    if "none" in fields["space directions"].lower():
+        raise refused("no-geometry", "one of its axes has no direction in space", _WAY_OUT, path)
+    _check_data_file(path, fields.get("data file", fields.get("datafile", "")), ())
     units = fields.get("space units", "mm").replace('"', "").lower().split()
     if any(unit not in ("mm", "millimeter", "millimetre") for unit in units):
         raise refused("wrong-unit", f"its lengths are in {units[0]!r}, not mm", _WAY_OUT, path)
@@ -58,10 +62,33 @@ def read_meta(path: Path) -> Volume:
         fact = "it does not give orientation, position and spacing, so nothing says where left and right are"
         raise refused("no-geometry", fact, _WAY_OUT, path)
     data_file = fields.get("elementdatafile", "LOCAL")
+    _check_data_file(path, data_file, _lines_after(path, "elementdatafile") if data_file.upper() == "LIST" else ())
     if data_file.upper() not in ("LOCAL", "LIST") and "%" not in data_file and not (path.parent / data_file).is_file():
         fact = f"the file with its voxels, {Path(data_file).name!r}, is missing"
         raise refused("damaged-file", fact, "Copy both files into the same folder.", path)
     return _read(path, "MetaImageIO", "metaimage")
+
+
+def _lines_after(path: Path, field: str) -> list[str]:
+    """Return the lines of the header behind ``field``."""
+    with path.open("rb") as file:
+        lines = [line.decode("latin-1").strip() for line in file.read(_HEADER_BYTES).split(b"\n")]
+    start = next((k for k, line in enumerate(lines, 1) if line.lower().startswith(field)), len(lines))
+    return [line for line in lines[start:] if line]
+
+
+def _check_data_file(path: Path, named: str, listed: Sequence[str]) -> None:
+    """Refuse a header that points to voxels anywhere but beside or below itself.
+
+    Raises
+    ------
+    InputError
+        If it does.
+    """
+    for name in (named, *listed):
+        if ".." in Path(name).parts or Path(name.partition(" ")[0]).is_absolute():
+            fact = "its header says that the voxels are in a file outside of its folder"
+            raise refused("outside-file", fact, "Put both files into one folder and name the data file alone.", path)
 
 
 def _text_fields(path: Path, separator: str, stop: str) -> dict[str, str]:
@@ -109,6 +136,8 @@ def _affine(image: sitk.Image) -> FloatArray:
 
 
 def _last_line(failure: RuntimeError, path: Path) -> str:
-    """Return the reason from ITK's long message without the full path, which may hold a name."""
-    line = str(failure).strip().splitlines()[-1]
-    return line.replace(str(path), path.name).replace(str(path.parent), "...")
+    """Return the reason from ITK's long message without the full path, which may hold a name, and its own names."""
+    line = str(failure).strip().splitlines()[-1].replace(str(path), path.name).replace(str(path.parent), "...")
+    if "Reason: Success" in line or "[nrrd]" in line or "itk::ERROR" in line:
+        return "its voxels end early, or its header cannot be understood"
+    return line

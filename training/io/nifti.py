@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from training.volume import Volume
 
 FORM_TOLERANCE_MM = 0.5
 """Largest distance between the places that qform and sform give a corner voxel."""
+
+SPARE_BYTES = 2**20
+"""What may follow the values in a zipped file."""
 
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units & 7: unknown, metre, mm, micrometre
 _KINDS: dict[int, Any] = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}  # by size, bytes
@@ -73,14 +77,33 @@ def read_stored(path: Path) -> StoredNifti:
 
 
 def _content(path: Path) -> bytes:
-    """Return all bytes, unzipped; reading to the end checks the length and checksum that gzip keeps."""
+    """Return all bytes, unzipped; reading to the end checks the length and checksum that gzip keeps.
+
+    No more is unzipped than the header promises, and what may follow it.
+    """
     data = path.read_bytes()
     if data[:2] != b"\x1f\x8b":
         return data
     try:
-        return gzip.decompress(data)
+        head = zlib.decompressobj(wbits=31).decompress(data[: 1 << 16], max(_KINDS))
+        limit = _promised_bytes(head, path) + SPARE_BYTES
+        with gzip.GzipFile(fileobj=BytesIO(data)) as stream:
+            content = stream.read(limit + 1)
     except (EOFError, OSError, zlib.error) as failure:
         raise damaged(path, f"it cannot be unzipped ({failure})") from failure
+    if len(content) > limit:
+        raise damaged(path, "it holds far more than its header promises")
+    return content
+
+
+def _promised_bytes(head: bytes, path: Path) -> int:
+    """Return where the values end by the header; 0 where it promises nothing that can be understood."""
+    header = _header(head, path)
+    try:
+        count = int(np.prod([max(0, int(n)) for n in header.get_data_shape()], dtype=np.float64))
+        return max(0, int(header["vox_offset"])) + count * int(header.get_data_dtype().itemsize)
+    except (nibabel.spatialimages.HeaderDataError, KeyError, ValueError, OverflowError):
+        return 0
 
 
 def _header(data: bytes, path: Path) -> Any:

@@ -63,14 +63,19 @@ class SeriesInfo:
 
 
 class SeriesChoiceNeeded(InputError):  # noqa: N818 - a question to the user
-    """The input holds several series, and none was chosen. ``series`` are the ones to choose from."""
+    """The input holds several series, and none was chosen, or ``asked``, which is none of them.
 
-    def __init__(self, series: tuple[SeriesInfo, ...]) -> None:
+    ``series`` are the ones to choose from.
+    """
+
+    def __init__(self, series: tuple[SeriesInfo, ...], asked: int | None = None) -> None:
         self.series = series
         found = f"there are {len(series)} series here, and only one can be read at a time"
+        if asked is not None:
+            found = f"there is no series {asked}; there {'is' if len(series) == 1 else 'are'} {len(series)}"
         choices = "".join(f"\n  --series {_line(info)}" for info in series)
         way_out = f"Choose one by its number (--series N, or in the chooser):{choices}"
-        super().__init__(error("several-series", found, way_out))
+        super().__init__(error("several-series" if asked is None else "no-such-series", found, way_out))
 
 
 def _line(info: SeriesInfo) -> str:

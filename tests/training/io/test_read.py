@@ -341,6 +341,43 @@ def test_files_of_no_known_kind(tmp_path: Path, name: str, content: bytes, code:
     assert (issue.code, issue.file, bool(issue.way_out)) == (code, name, True)
 
 
+def test_a_zipped_file_is_unzipped_no_further_than_its_header_promises(tmp_path: Path) -> None:
+    path = plain_nifti(tmp_path / "ct.nii.gz")
+    whole = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(whole + b"\0" * 1000))
+    assert_is_the_chest(read_ct(path))
+    path.write_bytes(gzip.compress(whole + b"\0" * (3 * 2**20), 1))
+    with pytest.raises(InputError, match="far more than its header promises"):
+        read_ct(path)
+
+
+@pytest.mark.parametrize("mm", [1e8, 1e-3])
+def test_volumes_of_impossible_size_are_refused(tmp_path: Path, mm: float) -> None:
+    with pytest.raises(InputError) as refused:
+        read_ct(save_nifti(tmp_path / "ct.nii", chest(), np.diag([mm, mm, mm, 1.0])))
+    assert code_of(refused) == "implausible-size"
+
+
+def test_nrrd_axes_without_direction_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ct.nrrd"
+    sitk.WriteImage(image_of(chest(), canonical()), str(path))
+
+    def without(content: bytes) -> bytes:
+        head, line, rest = content.partition(b"space directions: ")
+        return head + line + b"none (0,1,0) (0,0,1)\n" + rest.partition(b"\n")[2]
+
+    with pytest.raises(InputError, match="no direction"):
+        read_ct(edited(path, without))
+
+
+@pytest.mark.parametrize("name", ["../elsewhere.raw", "/etc/passwd"])
+def test_headers_point_to_nothing_outside_their_folder(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "ct.mhd"
+    sitk.WriteImage(image_of(chest(), canonical()), str(path))
+    with pytest.raises(InputError, match="outside of its folder"):
+        read_ct(edited(path, lambda content: content.replace(b"ct.raw", name.encode())))
+
+
 @pytest.mark.parametrize("name", ["a.nrrd", "a.nii.gz", "a.dat", "a"])
 def test_wrong_extensions(tmp_path: Path, name: str) -> None:
     plain_nifti(tmp_path / "right.nii").rename(tmp_path / name)

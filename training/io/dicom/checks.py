@@ -12,6 +12,7 @@ from training.io.dicom.decoders import decoder_issue, is_compressed
 from training.io.dicom.records import Frame, Header
 from training.io.dicom.spacing import spacing_issues
 from training.io.dicom.stack import MIN_SLICES, Stack
+from training.io.extent import MIN_SPACING_MM, why_no_patient
 from training.issues import Issue, error, warning
 
 ORIENTATION_NOISE = 1e-3
@@ -54,6 +55,10 @@ def check_stack(stack: Stack) -> list[Issue]:
     """Return what is wrong with how the planes lie to each other."""
     if len(stack.frames) < MIN_SLICES:
         return []
+    reason = why_no_patient((len(stack.frames),), (stack.step_mm,)) if stack.step_mm > MIN_SPACING_MM else None
+    if reason:
+        fact = f"{reason}, so the positions of its slices cannot be right"
+        return [error("implausible-size", fact, _EXPORT, stack.frames[0].file_name)]
     return [
         *_orientation_issues(stack),
         *spacing_issues(stack.z_mm, [frame.file_name for frame in stack.frames]),
@@ -104,6 +109,11 @@ def _geometry_faults(frame: Frame) -> list[Issue]:
     ]
     if frame.spacing_mm is not None and min(frame.spacing_mm) <= 0:
         found.append(error("no-pixel-spacing", "its PixelSpacing is not above zero", _EXPORT, frame.file_name))
+    elif frame.spacing_mm is not None:
+        reason = why_no_patient((frame.header.pixels.rows, frame.header.pixels.columns), frame.spacing_mm)
+        if reason:
+            fact = f"{reason}, so its PixelSpacing cannot be right"
+            found.append(error("implausible-size", fact, _EXPORT, frame.file_name))
     return found
 
 
@@ -140,9 +150,10 @@ def _rescale_issues(frames: Sequence[Frame]) -> list[Issue]:
     if 0 < len(without) < len(frames) and not any(f.faults for f in without):
         fact = f"{len(without)} of {len(frames)} slices have no RescaleSlope and RescaleIntercept"
         return [error("rescale-missing", fact, _EXPORT, without[0].file_name)]
-    flat = next((f for f in frames if f.slope == 0), None)
+    flat = next((f for f in frames if f.slope is not None and f.slope <= 0), None)
     if flat is not None:
-        return [error("rescale-zero", "its RescaleSlope is zero", _EXPORT, flat.file_name)]
+        fact = "zero" if flat.slope == 0 else f"below zero ({flat.slope:g})"
+        return [error("rescale-zero", f"its RescaleSlope is {fact}", _EXPORT, flat.file_name)]
     other = next((f for f in frames if f.rescale_type not in ("", "US", *HU_RESCALE_TYPES)), None)
     if other is not None:
         fact = f"its values are of RescaleType {other.rescale_type!r}, not Hounsfield units"

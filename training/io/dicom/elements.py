@@ -8,6 +8,7 @@ from functools import cache
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
+from pydicom.valuerep import PersonName
 
 from training.io.dicom.records import Numbers
 
@@ -35,7 +36,7 @@ class Elements:
             return (value or b"").decode("latin-1").strip(" \0\n\r\t")
         if value is None:
             return ""
-        if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        if isinstance(value, (str, bytes, PersonName)) or not hasattr(value, "__iter__"):
             return str(value).strip(" \0")
         return "\\".join(str(v) for v in value)
 

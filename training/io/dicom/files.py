@@ -15,6 +15,9 @@ from training.issues import InputError, error
 
 _BUFFER_BYTES = 16_384
 
+LARGE_BYTES, MAX_RATIO = 64 * 2**20, 200
+"""Files in an archive above this size that shrink more than this are not CTs: those shrink two to ten times."""
+
 
 @dataclass(frozen=True, slots=True)
 class FolderFile:
@@ -101,4 +104,9 @@ def _members(archive: zipfile.ZipFile, name: str) -> tuple[ZipMember, ...]:
     members = [info for info in archive.infolist() if not info.is_dir()]
     if any(info.flag_bits & 0x1 for info in members):
         raise InputError(error("encrypted-archive", "the zip archive is encrypted", "Unpack it first.", name))
+    bombs = [i for i in members if i.file_size > LARGE_BYTES and i.file_size > MAX_RATIO * max(1, i.compress_size)]
+    if bombs:
+        times = bombs[0].file_size // max(1, bombs[0].compress_size)
+        fact = f"a file in the archive would unpack to {bombs[0].file_size / 2**30:.1f} GiB, {times} times its size"
+        raise InputError(error("archive-bomb", fact, "If it is a CT, unpack it yourself and give the folder.", name))
     return tuple(ZipMember(archive, info) for info in members)

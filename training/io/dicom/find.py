@@ -71,9 +71,9 @@ def choose(candidates: Sequence[Candidate], general: Sequence[Issue], series: in
     Raises
     ------
     SeriesChoiceNeeded
-        Several series can be read and ``series`` is None.
+        Several series can be read and ``series`` is None, or there is no such number.
     InputError
-        None can, or there is no such number.
+        None can be read; or a truncated file may be a slice of the one that can.
     """
     if series is not None:
         return _numbered(candidates, general, series, repair)
@@ -82,6 +82,9 @@ def choose(candidates: Sequence[Candidate], general: Sequence[Issue], series: in
         raise SeriesChoiceNeeded(tuple(c.info(general) for c in candidates))
     if not readable:
         raise InputError([*_all_errors(candidates, repair), *general])
+    cut = [c for c in candidates if c is not readable[0] and _may_be_a_slice_of(readable[0], c)]
+    if cut:
+        raise InputError([_cut_off(frame.file_name) for c in cut for frame in c.group.frames])
     others = [_left_out(c) for c in candidates if c is not readable[0]]
     return _with(readable[0], [*general, *others], repair)
 
@@ -108,8 +111,7 @@ def _candidate(number: int, group: Group) -> Candidate:
 
 def _numbered(candidates: Sequence[Candidate], general: Sequence[Issue], series: int, repair: bool) -> Candidate:
     if not 1 <= series <= len(candidates):
-        fact = f"there is no series {series}; there {'is' if len(candidates) == 1 else 'are'} {len(candidates)}"
-        raise InputError(error("no-such-series", fact, f"Choose 1 to {len(candidates)}."))
+        raise SeriesChoiceNeeded(tuple(c.info(general) for c in candidates), series)
     chosen = candidates[series - 1]
     if not chosen.is_readable(repair):
         raise InputError([*chosen.errors(repair), *general])
@@ -127,6 +129,17 @@ def _all_errors(candidates: Sequence[Candidate], repair: bool) -> list[Issue]:
     large = [c for c in candidates if len(c.group.frames) >= MIN_SLICES] or list(candidates)
     found = [issue for c in large for issue in c.errors(repair)]
     return list(dict.fromkeys([*found, *(_left_out(c) for c in candidates if c not in large)]))
+
+
+def _may_be_a_slice_of(series: Candidate, other: Candidate) -> bool:
+    """Return True if ``other`` is what is left of files that end in their header, before they say anything else."""
+    ends_early = all(not frame.header.pixels.present for frame in other.group.frames)
+    return ends_early and other.group.header.series_uid in ("", series.group.header.series_uid)
+
+
+def _cut_off(name: str) -> Issue:
+    fact = "the file is truncated: it ends before its pixel data, and may be a slice of this series"
+    return error("no-pixels", fact, "Copy or export this file again, or take it out of the folder.", name)
 
 
 def _left_out(candidate: Candidate) -> Issue:

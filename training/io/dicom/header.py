@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import struct
 import warnings
 import zipfile
@@ -48,7 +49,16 @@ MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 Junk = Literal["empty", "not-dicom", "dicomdir", "unreadable"]
 
 _KEYWORDS = (
-    *("SpecificCharacterSet", "SOPClassUID", "Modality", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription"),
+    *(
+        "SpecificCharacterSet",
+        "PatientName",
+        "PatientID",
+        "SOPClassUID",
+        "Modality",
+        "SeriesInstanceUID",
+        "SeriesNumber",
+        "SeriesDescription",
+    ),
     *("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ConvolutionKernel"),
     *("SliceThickness", "SpacingBetweenSlices", "GantryDetectorTilt", "BurnedInAnnotation", "LossyImageCompression"),
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit"),
@@ -151,13 +161,26 @@ def _header(file: Source, parsed: Parsed, elements: Elements, stream: BinaryIO |
         modality=elements.text("Modality"),
         series_uid=elements.text("SeriesInstanceUID"),
         series_number=elements.text("SeriesNumber"),
-        description=elements.decoded_text("SeriesDescription"),
+        description=_description(elements),
         frame_of_reference=elements.text("FrameOfReferenceUID"),
         multiframe="NumberOfFrames" in dataset
         and (pixels.n_frames > 1 or "PerFrameFunctionalGroupsSequence" in dataset),
         burned_in=elements.text("BurnedInAnnotation").upper() == "YES",
         lossy=pixels.transfer_syntax in _LOSSY_SYNTAXES or elements.text("LossyImageCompression") == "01",
     )
+
+
+def _description(elements: Elements) -> str:
+    """Return the series description without control characters, and without words of the patient's name and ID."""
+    private = {
+        word.lower()
+        for keyword in ("PatientName", "PatientID")
+        for word in re.split(r"[\W_]+", elements.decoded_text(keyword))
+        if len(word) > 2
+    }
+    text = "".join(c if c.isprintable() else " " for c in elements.decoded_text("SeriesDescription"))
+    words = re.split(r"([\W_]+)", text)
+    return " ".join("".join("..." if word.lower() in private else word for word in words).split())
 
 
 def _layout(parsed: Parsed, elements: Elements, stream: BinaryIO | None) -> PixelLayout:

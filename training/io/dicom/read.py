@@ -28,6 +28,9 @@ from training.io.privacy import case_id_for, hashed
 from training.issues import Cancelled, InputError, Issue, note, warning
 from training.volume import Provenance, Volume
 
+USUAL_SLOPES = (0.1, 10.0)
+"""Rescale slopes outside are so rare in CT that the values are looked at."""
+
 Progress = Callable[[int, int, str], None]
 
 
@@ -170,12 +173,17 @@ def _hu_issues(frames: Sequence[Frame], hu: HuArray) -> list[Issue]:
     InputError
         If they cannot be.
     """
+    if int(hu.min()) == int(hu.max()):
+        raise InputError(not_hu(f"every voxel is {int(hu.min())}", frames[0].file_name))
+    strange = [f for f in frames if f.slope is not None and not USUAL_SLOPES[0] <= f.slope <= USUAL_SLOPES[1]]
     untold = [f for f in frames if f.slope is None or f.intercept is None or f.rescale_type == "US"]
-    if not untold:
+    if not (strange or untold):
         return []
     reason = why_not_hu(hu)
     if reason is not None:
-        raise InputError(not_hu(reason, untold[0].file_name))
+        raise InputError(not_hu(reason, (strange or untold)[0].file_name))
+    if not untold:
+        return []
     fact = "the headers do not say that the values are Hounsfield units (no rescale tags); they look like it"
     return [warning("rescale-missing", fact, "Check that air is near -1000 and water near 0.")]
 
