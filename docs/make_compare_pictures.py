@@ -17,6 +17,7 @@ from pathlib import Path
 
 from make_pictures import shrink, window
 from napari.viewer import Viewer
+from PIL import Image
 
 from hirescam_napari._demo import start_demo, wait_until_idle
 from hirescam_napari._pictures import save_window, settle
@@ -87,7 +88,21 @@ def exports(viewer: Viewer, widget: HiResCamWidget, out: Path) -> list[Path]:
         for source, name in ((target / "figures", "export-figure.png"), (target / "films", "export-film.gif")):
             shutil.copy(next(source.iterdir()), out / name)
             made.append(out / name)
+    shorten(out / "export-film.gif")
     return made
+
+
+def shorten(film: Path, every: int = 3, width: int = 640) -> None:
+    """Keep a third of the frames, smaller: the docs need no more."""
+    with Image.open(film) as frames:
+        kept = []
+        for k in range(0, frames.n_frames, every):
+            frames.seek(k)
+            size = (width, round(width * frames.height / frames.width))
+            kept.append(frames.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    palette = kept[len(kept) // 2].quantize(128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in kept]
+    small[0].save(film, save_all=True, append_images=small[1:], duration=250, loop=0)
 
 
 def main() -> None:

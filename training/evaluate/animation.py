@@ -103,10 +103,11 @@ def check_encoder(kind: AnimationFormat) -> None:
 
 
 def _write_gif(path: str, frames: Frames, palette_from: npt.NDArray[np.uint8]) -> None:
-    """Write with one palette for all frames, so that colours do not flicker."""
+    """Write with one palette for all frames, so that colours do not flicker; rare ones, those of the map, are kept."""
     from PIL import Image
 
-    palette = Image.fromarray(palette_from).quantize(256, dither=Image.Dither.NONE)
+    kind = Image.Quantize.MAXCOVERAGE
+    palette = Image.fromarray(palette_from).quantize(256, method=kind, dither=Image.Dither.NONE)
     pictures = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     first = next(pictures)
     first.save(path, "GIF", save_all=True, append_images=pictures, duration=1000 // FRAMES_PER_SECOND, loop=0)

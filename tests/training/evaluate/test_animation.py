@@ -56,6 +56,15 @@ def test_the_case_figure_moves_through_the_slices(figure: CaseFigure) -> None:
     assert seen[-1] == (5, 5, "film")
 
 
+def test_a_gif_keeps_the_colours_of_the_map(figure: CaseFigure, tmp_path: Path) -> None:
+    top = figure.pixels()
+    write_film(tmp_path / "f.gif", "gif", [top], palette_from=top)
+    (found,) = frames_of(tmp_path / "f.gif", "gif")
+    coloured = (top.max(axis=2).astype(int) - top.min(axis=2)) > 60
+    assert coloured.sum() > 1000
+    assert np.abs(found.astype(int) - top)[coloured].mean() < 6
+
+
 def test_long_films_take_every_nth_slice() -> None:
     assert list(film_slices(7, 60)) == [0, 1, 2, 3, 4, 5, 6]
     assert list(film_slices(133, 60)) == list(range(0, 133, 3))
