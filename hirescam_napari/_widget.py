@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from hirescam_napari import _keys
 from hirescam_napari._adopt import case_of_layer, ct_layers
@@ -19,11 +19,10 @@ from hirescam_napari._cohort import stored_case
 from hirescam_napari._compare import Comparer
 from hirescam_napari._controller import Controller, Ticket
 from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
+from hirescam_napari._evidence import Evidence
 from hirescam_napari._exports import Exporter
 from hirescam_napari._layers import VOLUME_KEY
-from hirescam_napari._organ_work import OrganFinder
 from hirescam_napari._panels import DockPanels, caution_words
-from hirescam_napari._reports import REPORT_FILES, Report, labelled, names_of, report_of, reports_in
 from hirescam_napari._resolve import error_text
 from hirescam_napari._settings import initial_state
 from hirescam_napari._snapshot import restore
@@ -33,7 +32,6 @@ from hirescam_napari.views._layout import WrappedLabel, scrolled
 from hirescam_napari.views.compare import ComparePanel
 from hirescam_napari.views.display_panel import DisplayChoice
 from hirescam_napari.views.export_panel import ExportPanel
-from hirescam_napari.views.organs import OrganChoice
 from hirescam_napari.views.run_panel import RunPanel, RunRequest
 from hirescam_napari.views.series_chooser import SeriesChooser
 from training.cohort.results import CohortStore
@@ -88,7 +86,8 @@ class HiResCamWidget(QWidget):
         self._asked: tuple[Path, ...] = ()
         self._lay_out()
         self.controller = Controller(napari_viewer, self.panels, initial_state())
-        self.finder = OrganFinder(self.controller, self._wants_organs, self)
+        self.evidence = Evidence(self.controller, self.panels.details, lambda: self._asked, self)
+        self.finder = self.evidence.finder
         self.exporter = Exporter(self.controller, self.export_panel, self.panels.labels_in_order, self)
         self.comparer = Comparer(self.controller, self.compare_panel, self.engine, self)
         self._connect()
@@ -168,24 +167,11 @@ class HiResCamWidget(QWidget):
 
     def find_organs(self) -> None:
         """Find the organs of the open CT in the background and show them, with the abnormality's region."""
-        self.controller.change(show_organs=True, show_region=True)
-        self.finder.find()
+        self.evidence.find_organs()
 
     def attach_report(self, path: str | Path) -> None:
-        """Show a report with the case: a text file, or a CSV, whose row is found by the case's name or chosen.
-
-        What is wrong with the file is shown among the messages.
-        """
-        try:
-            reports = reports_in(Path(path))
-            chosen = report_of(reports, names_of(self._asked, self._case_id)) or self._choose_report(reports)
-        except InputError as refused:
-            self._on_failed(refused)
-            return
-        if chosen is not None:
-            self.controller.attach_report(labelled(chosen))
-            if not self.busy:
-                self.show_page("Report")
+        """Show a report with the case (see :meth:`Evidence.attach_report`); what is wrong is among the messages."""
+        self.evidence.attach_report(path)
 
     def show_page(self, name: str) -> None:
         """Show a page of the abnormalities' tab: Slices, Budget or Report."""
@@ -194,14 +180,6 @@ class HiResCamWidget(QWidget):
         self.tabs.setCurrentIndex(0)
 
     # ---- work
-
-    def _wants_organs(self) -> bool:
-        return self.controller.state.show_region or self.panels.details.needs_organs
-
-    @property
-    def _case_id(self) -> str:
-        volume = self.controller.case.volume
-        return "" if volume is None else volume.case_id
 
     def _start(self, function: Function, title: str) -> Job:
         self.cancel()
@@ -381,31 +359,26 @@ class HiResCamWidget(QWidget):
         self.comparer.caseRequested.connect(self._open_stored)
         for one in (self.exporter, self.comparer):
             one.ended.connect(self._on_finder)
-        self._connect_details()
+        self._connect_evidence()
 
-    def _connect_details(self) -> None:
-        details, finder = self.panels.details, self.finder
-        details.organs.findRequested.connect(self.find_organs)
-        details.organs.cancelRequested.connect(finder.cancel)
-        details.organs.changed.connect(self._on_organ_choice)
-        details.budget.button.clicked.connect(lambda: finder.cancel() if finder.running else finder.find())
-        details.report.attachRequested.connect(self._browse_report)
-        details.report.removeRequested.connect(lambda: self.controller.attach_report(None))
-        finder.progressed.connect(details.organs.set_progress)
-        finder.changed.connect(self._on_finder)
+    def _connect_evidence(self) -> None:
+        self.evidence.refused.connect(self._on_failed)
+        self.evidence.attached.connect(self._on_report)
+        self.finder.changed.connect(self._on_finder)
         for tabs in (self.tabs, self.pages):
             tabs.currentChanged.connect(self._on_page)
-        self.controller.state.events.connect(finder.update)
+
+    def _on_report(self) -> None:
+        if not self.busy:
+            self.show_page("Report")
 
     def _on_finder(self) -> None:
-        self.panels.details.show_work(self.finder.running, self.finder.problem)
         self.comparer.update()
         if not self.busy:
             self.idle.emit()
 
     def _on_page(self) -> None:
-        self.panels.details.refresh()
-        self.finder.update()
+        self.evidence.show()
         self.comparer.update()
 
     def _open_stored(self, store: CohortStore, case: str, label: str) -> None:
@@ -418,14 +391,6 @@ class HiResCamWidget(QWidget):
         job = self.open_made(work, "Opening the case")
         job.succeeded.connect(lambda _case: self.controller.select(label))
 
-    def _on_organ_choice(self, choice: OrganChoice) -> None:
-        self.controller.change(
-            show_organs=choice.shown,
-            fill_organs=choice.filled,
-            organ_opacity=choice.opacity,
-            show_region=choice.region,
-        )
-
     def _on_display(self, choice: DisplayChoice) -> None:
         fields = {"methods": choice.methods, "placement": choice.placement, "scaling": choice.scaling}
         window = choice.window or self.controller.state.window
@@ -437,16 +402,6 @@ class HiResCamWidget(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, "Open a chest CT", "", CT_FILES)
         if path:
             self.open([path])
-
-    def _browse_report(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Attach a report", "", REPORT_FILES)
-        if path:
-            self.attach_report(path)
-
-    def _choose_report(self, reports: Sequence[Report]) -> Report | None:
-        names = [report.case for report in reports]
-        name, chosen = QInputDialog.getItem(self, "Attach a report", "Which case is this?", names, 0, False)
-        return reports[names.index(name)] if chosen else None
 
     def _browse_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Open a folder of DICOM files")

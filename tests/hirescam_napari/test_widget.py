@@ -214,7 +214,7 @@ def test_bad_input_is_told_and_nothing_is_lost(explained: HiResCamWidget, tmp_pa
     assert explained.controller.case is before
     assert explained.run_panel.messages.issues
     assert "bad.npz" in explained.run_panel.messages.toPlainText()
-    assert explained.tabs.currentIndex() == 1
+    assert explained.tabs.tabText(explained.tabs.currentIndex()) == "Run"
     assert explained.repair_button.isHidden()
 
 
