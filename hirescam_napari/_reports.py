@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from training.cohort.labelling import read_reports
 from training.issues import InputError, error
 from training.partition.reports.labels import ReportLabels, label_report
-from training.partition.reports.table import read_reports
 
 REPORT_FILES = "Reports (*.txt *.csv);;All files (*)"
 LARGEST_BYTES = 1_000_000

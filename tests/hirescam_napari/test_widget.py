@@ -181,7 +181,7 @@ def test_cancelling_a_run_keeps_what_was_open(explained: HiResCamWidget, pretend
     explained.run(REQUEST)
     qtbot.waitUntil(lambda: explained.run_panel.progress.value() == 1)
     with qtbot.waitSignal(explained.idle, timeout=20000):
-        explained.tabs.setCurrentIndex(1)
+        explained.tabs.setCurrentWidget(explained._run_tab)
         qtbot.mouseClick(explained.run_panel.cancel_button, Qt.MouseButton.LeftButton)
     assert explained.controller.case is before
     assert not explained.run_panel.running
