@@ -113,7 +113,7 @@ def test_focal_labels_come_from_the_label_table() -> None:
 
 
 def test_presets_are_named() -> None:
-    assert PRESETS == ("paper", "tiny", "demo")
+    assert PRESETS == ("paper", "paper-mask", "tiny", "demo")
     assert preset("demo").model.architecture.startswith("axialnet")
     with pytest.raises(InputError, match="no preset 'huge'"):
         preset("huge")
