@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from make_pictures import shrink, window
 from napari.viewer import Viewer
 from PIL import Image
@@ -25,6 +26,7 @@ from hirescam_napari._state import Layout
 from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari.views.compare import SheetChoice
 from hirescam_napari.views.export_panel import ExportChoice
+from training.evaluate.animation import film_palette
 
 ROOT = Path(__file__).resolve().parents[1]
 LABEL = "pleural effusion"
@@ -100,7 +102,7 @@ def shorten(film: Path, every: int = 3, width: int = 640) -> None:
             frames.seek(k)
             size = (width, round(width * frames.height / frames.width))
             kept.append(frames.convert("RGB").resize(size, Image.Resampling.LANCZOS))
-    palette = kept[len(kept) // 2].quantize(128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette = film_palette(np.asarray(kept[2 * len(kept) // 3]), grays=64)
     small = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in kept]
     small[0].save(film, save_all=True, append_images=small[1:], duration=250, loop=0)
 

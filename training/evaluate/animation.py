@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from importlib.util import find_spec
 from itertools import chain
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ import numpy.typing as npt
 from training.evaluate.case_figures import CaseFigure
 from training.io.atomic import atomic_path
 from training.issues import Cancelled, InputError, error
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 AnimationFormat = Literal["gif", "mp4"]
 ANIMATIONS: tuple[AnimationFormat, ...] = ("gif", "mp4")
@@ -106,11 +109,28 @@ def _write_gif(path: str, frames: Frames, palette_from: npt.NDArray[np.uint8]) -
     """Write with one palette for all frames, so that colours do not flicker; rare ones, those of the map, are kept."""
     from PIL import Image
 
-    kind = Image.Quantize.MAXCOVERAGE
-    palette = Image.fromarray(palette_from).quantize(256, method=kind, dither=Image.Dither.NONE)
+    palette = film_palette(palette_from)
     pictures = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     first = next(pictures)
     first.save(path, "GIF", save_all=True, append_images=pictures, duration=1000 // FRAMES_PER_SECOND, loop=0)
+
+
+def film_palette(picture: npt.NDArray[np.uint8], grays: int = 96, spread: int = 24) -> Image:
+    """Return 256 colours for ``picture``: even grays for the CT, and what covers the colours of the map best.
+
+    Choosing all of them by how often they occur would leave few for a map that covers little.
+    """
+    from PIL import Image as Pictures
+
+    levels = np.repeat(np.rint(np.linspace(0, 255, grays)).astype(int), 3).tolist()
+    pixels = picture.reshape(-1, 3).astype(int)
+    coloured = picture.reshape(-1, 3)[pixels.max(axis=1) - pixels.min(axis=1) > spread]
+    if len(coloured):
+        chosen = Pictures.fromarray(coloured[None]).quantize(256 - grays, method=Pictures.Quantize.MAXCOVERAGE)
+        levels += (chosen.getpalette() or [])[: 3 * (256 - grays)]
+    palette = Pictures.new("P", (1, 1))
+    palette.putpalette(levels)
+    return palette
 
 
 def _write_mp4(path: str, frames: Frames) -> None:

@@ -63,6 +63,7 @@ def test_a_gif_keeps_the_colours_of_the_map(figure: CaseFigure, tmp_path: Path) 
     coloured = (top.max(axis=2).astype(int) - top.min(axis=2)) > 60
     assert coloured.sum() > 1000
     assert np.abs(found.astype(int) - top)[coloured].mean() < 6
+    assert np.abs(found.astype(int) - top)[~coloured].mean() < 3
 
 
 def test_long_films_take_every_nth_slice() -> None:
