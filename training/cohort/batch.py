@@ -283,6 +283,8 @@ def run_batch(
         rows = place.waiting()
         found = Outcome(len(batch.records), done_before=len(batch.records) - len(rows))
         failures = Failures(store)
+        tell = progress or _no_progress
+        tell(found.done_before, found.cases, "cases")
         for done in _results(batch, rows, client, cancelled):
             case, reason = done.item.record.case_id, _reason(done)
             failures.note(case, reason)
@@ -293,8 +295,7 @@ def run_batch(
                 place.fail(done.item.row)
                 (failed or _silent)(case, reason)
             place.gather(full_only=True)
-            if progress is not None:
-                progress(found.done_before + found.done + len(found.failures), found.cases, "cases")
+            tell(found.done_before + found.done + len(found.failures), found.cases, "cases")
     return found
 
 
@@ -304,6 +305,10 @@ def _reason(done: Done[Job, Report]) -> str | None:
     if report.is_stopping and report.failure is not None:
         raise InputError(error("batch-stopped", report.failure, "Run it again then; what is done stays."))
     return report.failure
+
+
+def _no_progress(_done: int, _total: int, _stage: str) -> None:
+    pass
 
 
 def _silent(_case: str, _reason: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.cohort.results import open_store
+from training.cohort.results import CohortStore, open_store
 from training.evaluate.bands import Bands, slice_score_bands
 from training.evaluate.bootstrap import BoolArray, Resampling
 from training.evaluate.classification import Classification, evaluate_predictions
@@ -14,7 +14,16 @@ from training.evaluate.cohort import organs, pointing
 from training.evaluate.cohort.known_lesions import KnownLesions, known_lesions
 from training.evaluate.cohort.organs import OrganResult, evaluate_organs, read_thresholds
 from training.evaluate.cohort.pointing import LesionResult, evaluate_lesions
-from training.evaluate.cohort.subject import Choice, JudgedOn, Steps, Subject, choose_cases, in_common, make_subject
+from training.evaluate.cohort.subject import (
+    Choice,
+    JudgedOn,
+    Steps,
+    Subject,
+    choose_cases,
+    in_common,
+    is_baseline_of,
+    make_subject,
+)
 from training.evaluate.pairs import size_groups
 from training.evaluate.rows import Row
 from training.evaluate.tables import Evaluation, prediction_comparison_rows
@@ -97,16 +106,20 @@ def evaluate_stores(
 def _subjects(path: Path, plan: EvaluateSettings) -> list[Subject]:
     random = None if plan.random is None else open_store(plan.random)
     first = open_store(path)
-    subjects = [make_subject(first, first.model.name, plan.truth, random)]
-    if plan.against is not None:
-        second = open_store(plan.against)
-        name = second.model.name if second.model.name != first.model.name else second.model.name + SAME_NAME
-        fits = random is not None and (random.cells, random.model.architecture) == (
-            second.cells,
-            second.model.architecture,
-        )
-        subjects.append(make_subject(second, name, plan.truth, random if fits else None))
-    return subjects
+    if plan.against is None:
+        return [make_subject(first, first.model.name, plan.truth, random)]
+    second = open_store(plan.against)
+    names = _different_names(first, second)
+    own = random if random is not None and is_baseline_of(second, random) else None
+    return [make_subject(first, names[0], plan.truth, random), make_subject(second, names[1], plan.truth, own)]
+
+
+def _different_names(first: CohortStore, second: CohortStore) -> tuple[str, str]:
+    """Return what two models are called: by their names, if these are equal by their stores' names too."""
+    if first.model.name != second.model.name:
+        return first.model.name, second.model.name
+    a, b = (f"{store.model.name} in {store.path.name}" for store in (first, second))
+    return (a, b) if a != b else (a, b + SAME_NAME)
 
 
 def _found(

@@ -126,12 +126,16 @@ def _truth_of(store: CohortStore) -> FloatArray:
 
 
 def _check_random(store: CohortStore, random: CohortStore) -> None:
-    missing = set(store.cases) - set(random.cases)
-    same = (store.cells, store.labels, store.input_spec) == (random.cells, random.labels, random.input_spec)
+    missing, same = set(store.cases) - set(random.cases), is_baseline_of(store, random)
     if missing or not same:
         fact = f"lacks {len(missing)} of the cases" if same else "is of another architecture, input or list of labels"
         way_out = f"Make it by `hirescam batch` of the same cohort with {store.model.architecture}:random."
         raise InputError(error("not-the-baseline", fact, way_out, random.path.name))
+
+
+def is_baseline_of(store: CohortStore, random: CohortStore) -> bool:
+    """Return True if ``random`` is of the same cells, labels and input."""
+    return (store.cells, store.labels, store.input_spec) == (random.cells, random.labels, random.input_spec)
 
 
 def read_truth(table: Path, store: CohortStore) -> FloatArray:

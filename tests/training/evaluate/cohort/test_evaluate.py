@@ -54,6 +54,11 @@ def cases_in(store: CohortStore, split: str = "test") -> list[str]:
     return [case for case, own in zip(store.cases, store.splits, strict=True) if own == split]
 
 
+def name_of(store: CohortStore) -> str:
+    """Return what a model is called that is compared with one of the same name."""
+    return f"{store.model.name} in {store.path.name}"
+
+
 def row_of(rows: tuple[dict[str, object], ...], **wanted: object) -> dict[str, object]:
     found = [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
     assert len(found) == 1, found
@@ -67,7 +72,7 @@ def test_predictions_are_judged_on_the_test_cases(evaluation: Evaluation, stores
     truth = store.truth[rows].astype(float)
     truth[:, 3] = 0
     expected = evaluate_predictions(store.probabilities[rows], truth, store.labels, PLAN)
-    found = evaluation.classification[store.model.name]
+    found = evaluation.classification[name_of(store)]
     assert found.n_cases == 8
     assert found.not_applicable == (store.labels[3],)
     for metric in ("auroc", "brier"):
@@ -95,8 +100,8 @@ def test_organ_iou_reuses_the_thresholds_of_validation(
         best = int(np.argmax(np.mean([curve(case) for case in having["valid"]], axis=0)))
         chosen.append(THRESHOLDS[best])
         values += [curve(case)[best] for case in having["test"]]
-    about = {"model": store.model.name, "variant": variant, "placement": placement, "measure": "OrganIoU"}
-    rows = [row for row in evaluation.organ_iou if row["model"] == store.model.name]
+    about = {"model": name_of(store), "variant": variant, "placement": placement, "measure": "OrganIoU"}
+    rows = [row for row in evaluation.organ_iou if row["model"] == name_of(store)]
     found = row_of(tuple(rows), **about, source="HiResCAM", group="all")
     assert found["value"] == pytest.approx(np.mean(values))
     assert found["n_pairs"] == len(values)
@@ -125,7 +130,7 @@ def test_baselines_stand_beside_every_number(evaluation: Evaluation, stores: dic
         for m in np.flatnonzero(positive[store.position(case)])
     ]
     uniform = row_of(
-        tuple(row for row in evaluation.organ_iou if row["model"] == store.model.name),
+        tuple(row for row in evaluation.organ_iou if row["model"] == name_of(store)),
         source=UNIFORM, variant="paper", placement="receptive_field", measure="OrganIoU", group="all",
     )  # fmt: skip
     assert uniform["value"] == pytest.approx(np.mean(shares))
@@ -133,7 +138,7 @@ def test_baselines_stand_beside_every_number(evaluation: Evaluation, stores: dic
 
 def test_models_are_compared_case_by_case(evaluation: Evaluation, stores: dict[str, Path]) -> None:
     names = list(evaluation.classification)
-    assert len(names) == 2
+    assert names == [name_of(open_store(stores[key])) for key in ("a", "b")]
     first, second = (evaluation.classification[name] for name in names)
     found = row_of(evaluation.comparisons, first=names[0], second=names[1], measure="AUROC", group="mean over labels")
     difference = (first.over_labels("auroc", "mean").value or 0) - (second.over_labels("auroc", "mean").value or 0)
