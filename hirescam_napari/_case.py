@@ -51,6 +51,8 @@ class Case:
         uint8, its labels on the picture's grid.
     cells
         Organs and body on the cells of the explanation's maps, by placement; empty until they were worked out.
+    regions
+        Where abnormalities may lie, remembered by cells, organ group and sides; worked out when first asked for.
     report
         The labels of the report that was attached; None without one.
     origin
@@ -68,6 +70,7 @@ class Case:
     organs: Organs | None = None
     drawn_organs: npt.NDArray[np.uint8] | None = None
     cells: Mapping[Placement, OrganCells] = field(default_factory=lambda: MappingProxyType({}))
+    regions: dict[tuple[OrganCells, str, frozenset[str]], Region] = field(default_factory=dict, repr=False)
     report: ReportLabels | None = None
     bands: Callable[[str], Bands | None] = lambda _label: None
     origin: Origin | None = None
@@ -103,10 +106,6 @@ class Case:
         """Return the lung sides that the report names for ``label``; empty means both, or unknown."""
         return frozenset() if self.report is None else frozenset(self.report.sides(label))
 
-    @cached_property
-    def _regions(self) -> dict[tuple[str, frozenset[str], Placement], Region]:
-        return {}
-
     def region(self, label: str, placement: Placement = "receptive_field") -> Region | None:
         """Return where ``label`` may lie on the maps; the same object for all labels of the same place.
 
@@ -116,10 +115,11 @@ class Case:
         if cells is None or not is_known(label):
             return None
         group = find_label(label).organ_group
-        key = (group, self.sides(label) if group == "lung" else frozenset(), placement)
-        if key not in self._regions:
-            self._regions[key] = region_in(cells, label, key[1])
-        return self._regions[key]
+        sides = self.sides(label) if group == "lung" else frozenset()
+        found = self.regions.get((cells, group, sides))
+        if found is None:
+            found = self.regions[cells, group, sides] = region_in(cells, label, sides)
+        return found
 
     def allowed(self, label: str, placement: Placement = "receptive_field") -> npt.NDArray[np.float32] | None:
         """Return the cells in which ``label`` may lie, float32 [H, D1, D2], 0 or 1; None where that is unknown."""

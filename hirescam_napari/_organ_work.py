@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from hirescam_napari._workers import Function, Job
 from training.explain.placement import PLACEMENTS, Placement
 from training.explain.result import Explanation
 from training.issues import Cancelled
+from training.labels import find_label, is_known
 from training.partition.cells import OrganCells
 from training.partition.organs import Organs
 
@@ -48,9 +49,21 @@ def organ_work(case: Case) -> Function:
         organs = _organs_of(case, progress, cancelled)
         drawn = case.drawn_organs if case.drawn_organs is not None else _drawn(case, organs)
         cells = {place: made for place in PLACEMENTS if (made := _cells(case, organs, place, progress)) is not None}
+        _remember_regions(replace(case, cells=cells))
         return FoundOrgans(organs, drawn, cells, case.explanation)
 
     return work
+
+
+def _remember_regions(case: Case) -> None:
+    """Work out the regions of both organ groups, so that the first budget of each takes no longer than the next."""
+    if case.explanation is None:
+        return
+    case.regions.clear()
+    by_group = {find_label(name).organ_group: name for name in case.explanation.labels if is_known(name)}
+    for placement in case.cells:
+        for name in by_group.values():
+            case.region(name, placement)
 
 
 def _organs_of(case: Case, progress: Progress, cancelled: IsCancelled) -> Organs:
