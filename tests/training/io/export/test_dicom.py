@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from training.geometry import Geometry
 from training.io.export.dicom_seg import read_dicom_seg, write_dicom_seg
 from training.io.export.parametric_map import read_parametric_map, write_parametric_map
 from training.io.export.source import read_source
@@ -62,6 +64,19 @@ def test_a_map_refers_to_the_series(scene: Any, tmp_path: Path) -> None:
     found = read_parametric_map(tmp_path / "m.dcm")
     assert set(found.source_uids) == uids_of(scene.folder)
     assert found.words.startswith("Grad-CAM: ")
+
+
+def test_maps_along_the_patient_s_axes_of_an_oblique_series(scene: Any, tmp_path: Path) -> None:
+    """As models make them: the frames are not parallel to the images, and the object still names the series."""
+    middle = scene.volume.geometry.to_world([(n - 1) / 2 for n in scene.volume.geometry.shape])
+    shape = scene.explanation.input_geometry.shape
+    grid = Geometry.canonical(shape, (1.0, 1.0, 1.0), middle - np.array([12.0, 12.0, -6.0]))
+    placed = replace(scene.explanation, input_geometry=grid)
+    write_parametric_map(tmp_path / "m.dcm", placed, LABEL, "hirescam", read_source(scene.folder))
+    found = read_parametric_map(tmp_path / "m.dcm")
+    assert np.array_equal(found.values, placed.map(LABEL))
+    assert found.geometry.allclose(placed.geometry(), atol_mm=1e-3)
+    assert set(found.source_uids) == uids_of(scene.folder)
 
 
 def test_nothing_leads_to_the_patient_unless_asked(axial: Any, synthetic: ModuleType, tmp_path: Path) -> None:
