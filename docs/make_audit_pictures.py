@@ -60,7 +60,7 @@ def main() -> None:
         viewer.window.resize(*WINDOW_PX)
         dock = AuditDock(viewer, session)
         viewer.window.add_dock_widget(dock, name="Audit", area="left")
-        audit = dock.open_store(AuditRequest(cohort.store, "Reviewer", Threshold.CHECKPOINT, {}))
+        audit = dock.open_store(AuditRequest(cohort.store, "Ann", Threshold.CHECKPOINT, {}))
         wait(lambda: shown(audit))
         take(audit, dock, out)
         dock.close_audit()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari.viewer import Viewer
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
 from hirescam_napari._audit import AuditController
 from hirescam_napari._audit_keys import AuditKeys, help_text
@@ -44,6 +44,7 @@ class AuditDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.panel.keys.setText(help_text())
         self.panel.openRequested.connect(self._browse)
         self.panel.exportRequested.connect(self._browse_report)

@@ -49,10 +49,8 @@ def books_words(books: Books, m: int, score: float) -> str:
     """Return the score budget of label ``m`` in a line: bias, evidence for and against by place, score."""
     if not books.positive[m].sum() >= 0:  # NaN: no organs, or a label that is not among the 80
         return ""
-    parts = [
-        f"{place} {signed(plus)} {signed(minus)}"
-        for place, plus, minus in zip(PLACES, books.positive[m].tolist(), books.negative[m].tolist(), strict=True)
-    ]
+    both = zip(PLACES, books.positive[m].tolist(), books.negative[m].tolist(), strict=True)
+    parts = [" ".join([place, *(signed(part) for part in (plus, minus) if part)]) for place, plus, minus in both]
     return f"Score {signed(score)} = bias {signed(float(books.bias[m]))}; {'; '.join(parts)}."
 
 

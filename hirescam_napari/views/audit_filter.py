@@ -28,6 +28,7 @@ OUTSIDE = "outside the allowed organ"
 _SURE_LOG_ODDS = 20.0
 """Upper end of the confidence that can be chosen; there it means no bound."""
 
+_KINDS = tuple(THRESHOLD_KINDS.items())
 _ERROR_WORDS = {
     ErrorKind.WRONG: "Wrong: false positive or negative",
     ErrorKind.FALSE_POSITIVE: "False positive",
@@ -117,7 +118,7 @@ class AuditFilter(QWidget):
         fill_combo(self.label, [(ALL, "All")])
         fill_combo(self.group, [(ALL, "All"), *((name, name.capitalize()) for name in GROUPS)])
         fill_combo(self.errors, [(kind.value, words) for kind, words in _ERROR_WORDS.items()])
-        fill_combo(self.kind, [(kind, words) for kind, words in THRESHOLD_KINDS.items()])
+        fill_combo(self.kind, [(kind, words.removeprefix("From the ").capitalize()) for kind, words in _KINDS])
         shown = [(hint.value, f"Mostly {hint.value}") for hint in HINTS[:3]]
         shown += [(hint.value, hint.value.capitalize()) for hint in HINTS[3:]]
         fill_combo(self.evidence, [(ALL, "Any"), (OUTSIDE, f"Mostly {OUTSIDE}"), *shown])

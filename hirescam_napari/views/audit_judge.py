@@ -37,7 +37,7 @@ class AuditJudge(QWidget):
         self.tags, self.comment = _line("Tags, with blanks between them", self), _line("Comment", self)
         self.go_on = QCheckBox("Next after a verdict", self)
         self.previous, self.next, self.undo, self.view = (
-            QPushButton(text, self) for text in ("Back (PgUp)", "Next (PgDn)", "Undo (U)", "My view (V)")
+            QPushButton(text, self) for text in ("Back", "Next", "Undo", "My view")
         )
         self._said: tuple[str, str] = ("", "")
         self._lay_out()
@@ -93,17 +93,18 @@ class AuditJudge(QWidget):
         button.setCheckable(True)
         button.setToolTip(f"Key {number}")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        button.setStyleSheet("text-align: left; padding: 3px 6px;")
+        button.setStyleSheet("text-align: left; padding: 1px 6px;")
         return button
 
     def _lay_out(self) -> None:
         grid = QGridLayout()
-        grid.setSpacing(3)
+        grid.setSpacing(2)
         for n, button in enumerate(self.buttons.values()):
-            grid.addWidget(button, n % 3, n // 3)
+            grid.addWidget(button, n, 0)
         steps = QHBoxLayout()
-        for one in (self.previous, self.next, self.undo, self.view):
+        for one, key in ((self.previous, "PgUp"), (self.next, "PgDown"), (self.undo, "U"), (self.view, "V")):
             one.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            one.setToolTip(f"Key {key}")
             steps.addWidget(one)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 2, 2, 2)

@@ -51,7 +51,7 @@ class AuditPanel(QWidget):
         judging.addWidget(self.queue)
         judging.addWidget(scrolled(self.judge))
         judging.setChildrenCollapsible(False)
-        judging.setSizes([150, 430])
+        judging.setSizes([140, 470])
         self.tabs.addTab(judging, "Judge")
         self.tabs.addTab(scrolled(self.filter), "Look at")
         self.progress_tab = self.tabs.addTab(

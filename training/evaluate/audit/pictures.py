@@ -17,7 +17,7 @@ from training.explain.placement import Placement
 from training.explain.result import METHODS
 from training.picture import WINDOWS, Picture, picture_of, to_lps
 
-REGION_COLOR = "#4fd1ff"
+REGION_COLOR = "#5dff9b"
 DPI = 110
 
 

@@ -18,6 +18,10 @@ HARDLY_ANY = 0.01
 """Evidence for an abnormality below this share of all evidence, for and against, is hardly any."""
 
 
+WORTH_SAYING = 0.01
+"""Shares below it are left out of sentences, but for that of the allowed organ."""
+
+
 class Hint(StrEnum):
     """Where the evidence for an abnormality lies mostly."""
 
@@ -68,11 +72,10 @@ class Suggestion:
         """The suggestion for a reader, with its numbers."""
         if self.shares is None:
             return f"{HINT_WORDS[self.hint]}."
-        expected = self.chance or (float("nan"),) * len(PLACES)
-        parts = [
-            f"{place} {percent(found)} (evenly spread: {percent(even)})"
-            for place, found, even in zip(PLACES, self.shares, expected, strict=True)
-        ]
+        elsewhere = sorted(zip(self.shares[1:], PLACES[1:], strict=True), reverse=True)
+        parts = [f"{place} {percent(found)}" for found, place in elsewhere if found >= WORTH_SAYING]
+        even = "" if self.chance is None else f" ({percent(self.chance[0])} if spread evenly)"
+        parts.append(f"{PLACES[0]} {percent(self.shares[0])}{even}")
         return f"{HINT_WORDS[self.hint]}: {', '.join(parts)}."
 
 

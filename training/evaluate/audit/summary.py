@@ -41,8 +41,8 @@ class Summary:
         By label: share of judged wrong predictions whose map shows the error.
     suggestions
         By label: wrong predictions whose books are known, how many each suggestion fits, the share (of those that have
-        evidence) with most of it outside the allowed organ, and the median share of the evidence inside it, as found and if it were
-        spread evenly.
+        evidence) with most of it outside the allowed organ, and the median share of the evidence inside it, as found
+        and if it were spread evenly.
     against_suggestions
         By suggestion and verdict: how many judged wrong predictions.
     agreement
