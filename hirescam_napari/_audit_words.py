@@ -50,7 +50,9 @@ def books_words(books: Books, m: int, score: float) -> str:
     if not books.positive[m].sum() >= 0:  # NaN: no organs, or a label that is not among the 80
         return ""
     both = zip(PLACES, books.positive[m].tolist(), books.negative[m].tolist(), strict=True)
-    parts = [" ".join([place, *(signed(part) for part in (plus, minus) if part)]) for place, plus, minus in both]
+    parts = [
+        " ".join([place, *([signed(part) for part in (plus, minus) if part] or "0")]) for place, plus, minus in both
+    ]
     return f"Score {signed(score)} = bias {signed(float(books.bias[m]))}; {'; '.join(parts)}."
 
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayo
 from hirescam_napari.views._words import percent
 
 HEADS = ("", "Abnormality", "Prob.", "Case", "Verdict")
-WIDTHS_PX = (32, 108, 44, 70, 60)
+WIDTHS_PX = (30, 96, 44, 66, 56)
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ class AuditQueue(QWidget):
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         view.setWordWrap(False)
+        view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         view.setShowGrid(False)
         head, side = view.horizontalHeader(), view.verticalHeader()
         if head is None or side is None:
