@@ -196,7 +196,12 @@ def _labels_of(model: Model, names: Sequence[str]) -> list[str]:
     from training.labels import find_label, is_known
 
     found = [find_label(name).name if is_known(name) and name not in model.labels else name for name in names]
-    missing = [error("no-such-label", f"the model has no label called {n!r}") for n in found if n not in model.labels]
+    way_out = "`hirescam models --labels` lists all names; a model may know fewer."
+    missing = [
+        error("no-such-label", f"the model has no label called {name!r}", way_out)
+        for name in found
+        if name not in model.labels
+    ]
     if missing:
         raise InputError(missing)
     return found

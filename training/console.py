@@ -19,6 +19,9 @@ from training.issues import Cancelled, InputError, Issue, Severity
 
 ERROR, USAGE, STOPPED = 1, 2, 130
 
+PIPED_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe: nothing has to fit a window there."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # UsageError, which typer does not export
@@ -50,7 +53,7 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(str(value) for value in row))
-    Console(file=sys.stdout).print(table)
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
 
 
 @contextmanager

@@ -139,7 +139,7 @@ def _to_int16(
         hu[k] = np.maximum(one, _INT16.min)
     if not missing:
         return hu, ()
-    message = f"{missing / view.size:.2%} of the voxels are not a number; treated as air"
+    message = f"{missing} of {view.size} voxels are not finite numbers; treated as air"
     return hu, (warning("not-a-number", message, "Look whether they lie inside the body.", path.name),)
 
 

@@ -125,7 +125,7 @@ def _given(volume: Volume, backend: Backend, mask_path: MaskPath | None) -> npt.
     if backend == "totalsegmentator":
         return totalsegmentator_labels(volume)
     if mask_path is None:
-        raise InputError(error("no-masks", "the backend 'file' was given no masks", "Name them (mask_path)."))
+        raise InputError(error("no-masks", "the backend 'file' was given no masks", "Name a label map or a folder of masks (--mask)."))
     return read_masks(mask_path, volume.geometry)
 
 
