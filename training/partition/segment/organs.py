@@ -125,7 +125,8 @@ def _given(volume: Volume, backend: Backend, mask_path: MaskPath | None) -> npt.
     if backend == "totalsegmentator":
         return totalsegmentator_labels(volume)
     if mask_path is None:
-        raise InputError(error("no-masks", "the backend 'file' was given no masks", "Name a label map or a folder of masks (--mask)."))
+        way_out = "Name a label map or a folder of masks (--mask)."
+        raise InputError(error("no-masks", "the backend 'file' was given no masks", way_out))
     return read_masks(mask_path, volume.geometry)
 
 
