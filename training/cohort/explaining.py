@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -87,7 +87,7 @@ def explain_job(work: Work, job: Job) -> Report:
     try:
         _explain(work, job)
     except InputError as refusal:
-        words = " ".join(f"{issue.message} {issue.way_out}".strip() for issue in refusal.issues)
+        words = " ".join(str(replace(issue, file=None)).partition(": ")[2] for issue in refusal.issues)
         return Report(words, any(issue.code in STOPPING for issue in refusal.issues))
     except Exception as failure:  # noqa: BLE001 - a case that breaks is reported, the others go on
         return Report(unexpected(failure))
@@ -107,7 +107,8 @@ def _explain(work: Work, job: Job) -> None:
     use_own_gpu()
     model = _model(work.model)
     if model.sha256 != work.sha256:
-        raise InputError(error("other-model", "a worker has another model of this name", "Give all the same file."))
+        fact = "the model is another one here, or has changed since the run began"
+        raise InputError(error("other-model", fact, "Give every worker the same file, and leave it as it is."))
     volume = work.source.read(job.record)
     volume = volume.with_issues(*chest_check(volume))
     case = explain(model, volume, work.device, work.precision, maps=work.maps)

@@ -108,8 +108,12 @@ def make_subject(store: CohortStore, name: str, truth: Path | None, random: Coho
     Raises
     ------
     InputError
-        Nothing is known of any case; the table is faulty; the random store is of another kind of cells.
+        The store has no case yet; nothing is known of any case; the table is faulty; the random store is of another
+        kind of cells.
     """
+    if not store.cases:
+        fact = "no case is explained yet"
+        raise InputError(error("no-cases", fact, "Let `hirescam batch` go on.", store.path.name))
     known = _truth_of(store) if truth is None else read_truth(truth, store)
     if np.isnan(known).all():
         fact = "nothing is known of which case has which abnormality"

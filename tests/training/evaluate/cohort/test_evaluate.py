@@ -228,6 +228,9 @@ def test_what_cannot_be_evaluated_is_refused_with_a_way_out(stores: dict[str, Pa
     unknown = make_store(tmp_path / "unknown", n_cases=4, truth=False)
     with pytest.raises(InputError, match="--truth"):
         evaluate_stores(unknown)
+    empty = make_store(tmp_path / "empty", n_cases=2, missing=(0, 1))
+    with pytest.raises(InputError, match=r"no case is explained yet\..*hirescam batch"):
+        evaluate_stores(empty)
     with pytest.raises(InputError, match="no case is of split train"):
         evaluate_stores(stores["a"], EvaluateSettings(on="train"))
     larger = make_store(tmp_path / "larger", n_cases=16, n_labels=4, cells=(4, 4))
