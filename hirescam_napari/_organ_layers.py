@@ -36,6 +36,7 @@ class OrganLayers:
         self.regions: list[Vectors] = []
         self._drawn: list[OrganPlan | None] = []
         self._lined: list[RegionPlan | None] = []
+        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
 
     def below(self, canvas: int) -> list[Layer]:
         """Return the layers of one canvas that lie between its CT and its map."""
@@ -92,13 +93,23 @@ class OrganLayers:
             layer.data = plan.labels
         if old is None or (old.scale, old.translate) != (plan.scale, plan.translate):
             layer.scale, layer.translate = plan.scale, plan.translate
-        if layer.contour != plan.contour_px:
-            layer.contour = plan.contour_px
+        self._outline(layer, plan)
         if layer.opacity != plan.opacity:
             layer.opacity = plan.opacity
         if not layer.visible:
             layer.visible = True
         self._drawn[i] = plan
+
+    def _on_ndisplay(self) -> None:
+        for layer, plan in zip(self.organs, self._drawn, strict=True):
+            if plan is not None:
+                self._outline(layer, plan)
+
+    def _outline(self, layer: Labels, plan: OrganPlan) -> None:
+        """Draw contours where there are slices; napari has none in 3-D, says so, and would say it again and again."""
+        wanted = plan.contour_px if self.viewer.dims.ndisplay == 2 else 0
+        if layer.contour != wanted:
+            layer.contour = wanted
 
     def _draw_region(self, i: int, plan: RegionPlan | None) -> None:
         layer, old = self.regions[i], self._lined[i]

@@ -289,3 +289,13 @@ def test_hidden_layers_count_in_the_grid_too(with_organs: Controller) -> None:
     grid, layers = with_organs.viewer.canvas.grid, with_organs.viewer.layers
     cells = [[layers[i].name for i in grid.contents_at((0, c), layers)] for c in range(2)]
     assert cells == [["CT", "HiResCAM"], ["CT (2)", "Grad-CAM"]]
+
+
+def test_in_three_dimensions_organs_are_filled(with_organs: Controller) -> None:
+    layer = with_organs.viewer.layers[ORGANS_NAME]
+    with pytest.warns(UserWarning, match="Contours"):  # napari's own, said once
+        with_organs.viewer.dims.ndisplay = 3
+    contours = [layer.contour]
+    with_organs.viewer.dims.ndisplay = 2
+    contours.append(layer.contour)
+    assert contours == [0, 1]
