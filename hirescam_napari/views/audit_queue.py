@@ -107,6 +107,7 @@ class AuditQueue(QWidget):
 
     def _prepare(self) -> None:
         view = self.view
+        view.setAccessibleName("Predictions to judge")
         view.setModel(self.model)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training import __version__
 from training.evaluate.audit.predictions import THRESHOLD_KINDS
-from training.evaluate.audit.select import Filter
+from training.evaluate.audit.select import Filter, Selection
 from training.evaluate.audit.session import Audit
 from training.evaluate.audit.suggest import MOST
 from training.evaluate.audit.summary import Summary, agreed_verdicts
@@ -213,11 +213,11 @@ def _row(audit: Audit, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _to_show(audit: Audit, wrong: Sequence[Subject], n: int) -> list[Subject]:
+def _to_show(audit: Audit, wrong: Selection, n: int) -> list[Subject]:
     judged = agreed_verdicts(audit.standing)
-    first = [subject for subject in wrong if subject in judged]
-    rest = [subject for subject in wrong if subject not in judged]
-    return sorted([*first, *rest][:n])
+    first = sorted(wrong.among(judged))[:n]
+    rest = islice((subject for subject in wrong if subject not in judged), n - len(first))
+    return sorted([*first, *rest])
 
 
 def _shown(audit: Audit, subjects: Sequence[Subject], progress: Progress | None) -> list[Shown]:

@@ -107,6 +107,19 @@ class Selection(Sequence[Subject]):
         found = np.flatnonzero((self.rows == n) & (self.columns == m))
         return int(found[0]) if found.size else None
 
+    def among(self, subjects: Iterable[Subject]) -> set[Subject]:
+        """Return those of ``subjects`` that are selected."""
+        known = self._predictions
+        mask = np.zeros(known.probabilities.shape, dtype=bool)
+        mask[self.rows, self.columns] = True
+        listed = (s for s in subjects if s.case in known.case_index and s.label in known.label_index)
+        return {subject for subject in listed if mask[known.at(subject)]}
+
+    def by_label(self) -> Mapping[str, int]:
+        """Return how many there are of every label."""
+        counts = np.bincount(self.columns, minlength=len(self._labels))
+        return dict(zip(self._labels, counts.tolist(), strict=True))
+
 
 @dataclass(frozen=True)
 class Filter:

@@ -93,8 +93,9 @@ def summarise(
 
 def _about(standing: Standing, wrong: Selection) -> Standing:
     """Return the verdicts on wrong predictions."""
-    known = set(wrong)
-    return {key: entry for key, entry in standing.items() if entry.verdict is not None and key[1] in known}
+    given = {key: entry for key, entry in standing.items() if entry.verdict is not None}
+    known = wrong.among({subject for _, subject in given})
+    return {key: entry for key, entry in given.items() if key[1] in known}
 
 
 def _columns(reviewers: list[str]) -> list[str]:
@@ -122,7 +123,7 @@ def _of(said: Standing, reviewer: str) -> dict[Subject, Verdict | None]:
 
 
 def _progress(wrong: Selection, said: Standing, labels: list[str], reviewers: list[str]) -> Iterable[Row]:
-    n_wrong = Counter(subject.label for subject in wrong)
+    n_wrong = wrong.by_label()
     for who in _columns(reviewers):
         n_judged = Counter(subject.label for subject in _of(said, who))
         for label in labels:
@@ -217,7 +218,7 @@ def _agreement_rows(said: Standing) -> Iterable[Row]:
 def _counts(predictions: Predictions, wrong: Selection, said: Standing, standing: Standing) -> dict[str, Any]:
     judged = agreed_verdicts(said)
     shows = sum(verdict in SHOWS_ERROR for verdict in judged.values())
-    false_positive = sum(predictions.false_positive[n, m] for n, m in zip(wrong.rows, wrong.columns, strict=True))
+    false_positive = predictions.false_positive[wrong.rows, wrong.columns].sum()
     return {
         "cases": len(predictions.cases),
         "labels": len(predictions.labels),
