@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from tests.cohorts import LABELS, SPEC, WIDE, write_model, write_phantoms
 from training.cli import create_app
 from training.cohort.results import open_store
+from training.cohort.results.fill import filling
 from training.explain import explain
 from training.geometry import CellLayout
 from training.io import read_ct
@@ -171,7 +172,7 @@ def test_killed_again_and_again_it_ends_with_the_same_store(
     out = tmp_path / "store"
     command = [sys.executable, "-m", "training.cli", "batch", phantoms, "-o", out, "--model", model]
     command += ["--workers", "0", "--device", "cpu"]
-    for wanted in (1, 3):
+    for wanted in (1, 3):  # killed twice
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
         deadline = time.monotonic() + 100
         while process.poll() is None and len(waiting_in(out)) < wanted:
@@ -210,6 +211,7 @@ def test_a_table_needs_no_labels_and_one_missing_ct_stops_nothing(phantoms: Path
         assert not file.is_file() or not any(name in file.read_bytes() for name in (b"Doe", b"Jane", b"Gone")), file
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_cleanly(phantoms: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "store"
     command = [sys.executable, "-m", "training.cli", "batch", phantoms, "-o", out, "--model", model]
@@ -228,18 +230,21 @@ def test_ctrl_c_stops_cleanly(phantoms: Path, model: Path, tmp_path: Path) -> No
     assert not [file for file in out.rglob("*") if "partial" in file.name]
 
 
-def test_two_at_once_are_refused_but_workers_are_many(made: Path, phantoms: Path, model: Path, tmp_path: Path) -> None:
-    from training.cohort.results.fill import filling
-
+def test_two_at_once_are_refused(made: Path, phantoms: Path, model: Path) -> None:
     with filling(made):
         refused = run(phantoms, made, model)
     assert refused.exit_code == 1
     assert "another process" in refused.stderr
+
+
+@pytest.mark.slow
+def test_many_workers_make_the_same_store(made: Path, phantoms: Path, model: Path, tmp_path: Path) -> None:
     arguments = ["batch", phantoms, "-o", tmp_path / "s", "--model", model, "--workers", "2", "--device", "cpu"]
     done = CliRunner().invoke(create_app(), [str(argument) for argument in arguments])
     assert done.exit_code == 0, done.output
+    found = arrays_of(tmp_path / "s")
     for name, values in arrays_of(made).items():
-        np.testing.assert_array_equal(arrays_of(tmp_path / "s")[name], values, err_msg=name)
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
 def test_the_size_is_told_first_and_other_folders_are_left_alone(phantoms: Path, model: Path, tmp_path: Path) -> None:

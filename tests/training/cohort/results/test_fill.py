@@ -92,7 +92,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("after", [0, 3, 7, 8, 10])
+@pytest.mark.parametrize("after", [0, 7, 10])
 def test_killed_at_any_step_of_gathering_nothing_is_lost(
     after: int, store: Path, cases: list[Explanation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
