@@ -29,7 +29,7 @@ KEYS: tuple[Key, ...] = (
     Key("P", "P", "toggle_placement", "cells where they look, or stretched as in the paper"),
     Key("I", "I", "toggle_smooth", "cells as they are, or smoothed by the graphics card"),
     Key("F", "F", "toggle_field", "box that the cell under the cursor could see"),
-    Key("O", "O", "toggle_organs", "organs (found in the CT when first asked for)"),
+    Key("A", "A", "toggle_organs", "anatomy: organs (found in the CT when first asked for)"),
     Key("R", "R", "toggle_region", "where the abnormality may lie"),
     Key("Left", "Left", "previous_slice", "previous slice of the CT"),
     Key("Right", "Right", "next_slice", "next slice of the CT"),

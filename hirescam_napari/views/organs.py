@@ -62,7 +62,7 @@ class OrganPanel(QWidget):
         self.find_button = _button(self, "Find the organs", "Segment lungs and mediastinum of the CT that is open")
         self.cancel_button = _button(self, "Cancel", "Stop; nothing half-done is kept")
         self.progress = QProgressBar(self)
-        self.shown = QCheckBox("Organs (key O)", self)
+        self.shown = QCheckBox("Organs (key A)", self)
         self.filled = QCheckBox("Filled", self)
         self.region = QCheckBox("Where the abnormality may lie (key R)", self)
         self.opacity, self.opacity_value = _slider(self), QLabel(self)
