@@ -8,6 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from hirescam_napari._case import Case
+from hirescam_napari._engine import IsCancelled, Progress
 from hirescam_napari._workers import Job, load_case, series_work, with_explanation
 from training.cohort.store import write_case
 from training.issues import Cancelled, InputError
@@ -117,3 +118,18 @@ def test_listing_series_gives_thumbnails(tmp_path: Path, ct_case: Case) -> None:
     path = write_npz(tmp_path / "a.npz", ct_case)
     series = series_work(path)(lambda *_: None, lambda: False)
     assert series[0].thumbnail is not None  # type: ignore[index]
+
+
+def test_progress_is_told_a_few_times_a_second_and_at_the_end(qtbot: QtBot) -> None:
+    def busy(progress: Progress, _cancelled: IsCancelled) -> str:
+        for done in range(20_001):
+            progress(done, 20_000, "counting")
+        return "done"
+
+    seen: list[int] = []
+    job = Job(busy, "Counting")
+    job.progressed.connect(lambda done, _total, _stage: seen.append(done))
+    with qtbot.waitSignal(job.succeeded, timeout=60_000):
+        job.start()
+    assert (seen[0], seen[-1]) == (0, 20_000)
+    assert len(seen) < 2_000
