@@ -11,12 +11,13 @@ from qtpy.QtWidgets import QFileDialog
 
 from hirescam_napari._cell_canvas import CellCanvas
 from hirescam_napari._cells import GridPlan, methods_grid, models_grid, placements_grid, sheet_grid
+from hirescam_napari._compare_rows import budget_rows, disagreement_row, pair_row
 from hirescam_napari._controller import Controller
 from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
 from hirescam_napari._resolve import error_text
 from hirescam_napari._state import WINDOWS
 from hirescam_napari._workers import Function, Job, explain_work
-from hirescam_napari.views._words import percent, signed, times_mean
+from hirescam_napari.views._words import percent, signed
 from hirescam_napari.views.compare import ComparePanel, Mode, SheetChoice
 from training.cohort.results import CohortStore, open_store
 from training.cohort.store import read_case
@@ -33,7 +34,7 @@ from training.evaluate.compare import (
     shift_words,
 )
 from training.evaluate.contact_sheet import Tile, draw_sheet, read_tiles
-from training.explain.budget import PLACES, ScoreBudget
+from training.explain.budget import ScoreBudget
 from training.explain.result import Explanation, Method
 from training.io.atomic import atomic_path
 from training.issues import InputError
@@ -296,12 +297,12 @@ class Comparer(QObject):
         else:
             self._ranked = method_disagreements(case.explanation, cells, sides_of=case.sides)
             self.panel.methods_words.setText("")
-        self.panel.labels.set_rows([_disagreement_row(one) for one in self._ranked])
+        self.panel.labels.set_rows([disagreement_row(one) for one in self._ranked])
 
     def _fill_models(self) -> None:
         first = self.controller.case.explanation
         self._pairs = [] if first is None or self.other is None else compare_models(first, self.other)
-        self.panel.models.set_rows([_pair_row(one) for one in self._pairs])
+        self.panel.models.set_rows([pair_row(one) for one in self._pairs])
 
     def _on_state(self) -> None:
         case, label = self.controller.case, self.controller.state.label
@@ -309,7 +310,7 @@ class Comparer(QObject):
         has_maps = case.explanation is not None and case.explanation.has_maps
         self.panel.shift.setText(shift_words(case.explanation) if has_maps and case.explanation is not None else "")
         budgets = None if label is None else self._budgets(label)
-        self.panel.budgets.set_rows(() if budgets is None else _budget_rows(*budgets))
+        self.panel.budgets.set_rows(() if budgets is None else budget_rows(*budgets))
         self.panel.budget_words.setText(NEEDS_ORGANS if self.other is not None and budgets is None else "")
 
     def _budgets(self, label: str) -> tuple[ScoreBudget, ScoreBudget] | None:
@@ -419,27 +420,3 @@ def _quick(function: Any) -> Function:
         return function()
 
     return work
-
-
-def _disagreement_row(one: Disagreement) -> tuple[str, str, str, str]:
-    right, wrong = percent(one.hirescam.allowed), percent(one.gradcam.other_organs)
-    return (display_name(one.label), signed(one.value), right, wrong)
-
-
-def _pair_row(one: ModelPair) -> tuple[str, str, str]:
-    said = [
-        percent(p) + ("" if ratio is None else f" ({times_mean(ratio)})")
-        for p, ratio in zip(one.probabilities, one.ratios, strict=True)
-    ]
-    return (display_name(one.label), said[0], said[1])
-
-
-def _budget_rows(first: ScoreBudget, second: ScoreBudget) -> list[tuple[str, str, str]]:
-    """Return one row per place, then bias and score; evidence for and against in each."""
-    rows = [(place, _parts(first, i), _parts(second, i)) for i, place in enumerate(PLACES)]
-    ends = [("bias", first.bias, second.bias), ("score", first.score, second.score)]
-    return [*rows, *((name, signed(a), signed(b)) for name, a, b in ends)]
-
-
-def _parts(budget: ScoreBudget, place: int) -> str:
-    return f"{signed(budget.positive[place])}, {signed(budget.negative[place])}"
