@@ -115,8 +115,8 @@ class AuditJudge(QWidget):
         layout.addWidget(self.tags)
         layout.addWidget(self.comment)
         layout.addLayout(steps)
-        for widget in (self.go_on, self.others, self.status):
-            layout.addWidget(widget)
+        for last in (self.go_on, self.others, self.status):
+            layout.addWidget(last)
         layout.addStretch(1)
         for words in (self.facts, self.books, self.report, self.others, self.status):
             words.setTextFormat(Qt.TextFormat.PlainText)

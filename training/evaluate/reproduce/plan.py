@@ -121,9 +121,10 @@ _COMMON: dict[str, Any] = {
     "input": {"spacing_mm": [6.8, 2.1, 2.1], "shape": [48, 160, 160], "average": True},
     "optimizer": {
         "name": "adamw",
-        "learning_rate": 3e-3,
+        "learning_rate": 5e-4,
+        "head_factor": 10.0,
         "momentum": 0.9,
-        "weight_decay": 0.02,
+        "weight_decay": 1e-4,
         "schedule": "one-cycle",
         "norm_momentum": 0.03,
         "norm_frozen_after": 0.8,
@@ -141,7 +142,7 @@ _COMMON: dict[str, Any] = {
 
 _PRETRAINING: dict[str, Any] = {
     "model": {"architecture": "axialnet-same"},
-    "optimizer": {"conditioned_head": True, "head_factor": 3.0},
+    "optimizer": {"learning_rate": 3e-3, "weight_decay": 0.02, "conditioned_head": True, "head_factor": 3.0},
     "loss": {"places": 20.0},
 }
 
@@ -193,7 +194,7 @@ def _merged(*layers: Mapping[str, Any]) -> TrainConfig:
 
 
 SIZES: Mapping[str, Size] = {
-    "small": Size(cases=350, epochs=4, pretraining_cases=250, pretraining_epochs=4),
+    "small": Size(cases=490, epochs=8, pretraining_cases=300, pretraining_epochs=6),
     "tiny": Size(
         cases=14,
         epochs=1,
