@@ -140,6 +140,8 @@ _COMMON: dict[str, Any] = {
     "run": {"patience": 0, "batch_size": 2, "precision": "bf16", "tensorboard": False},
 }
 
+"""The step size is small for the body: at 3e-3 every feature of Z died (its last ReLU gave 0 everywhere)."""
+
 _PRETRAINING: dict[str, Any] = {
     "model": {"architecture": "axialnet-same"},
     "optimizer": {"learning_rate": 3e-3, "weight_decay": 0.02, "conditioned_head": True, "head_factor": 3.0},
