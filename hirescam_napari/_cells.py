@@ -109,6 +109,11 @@ def sheet_grid(tiles: Sequence[Tile], label: str, method: Method) -> GridPlan | 
     return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), _label(label), words, moves=False)
 
 
+def can_show(state: ViewState, case: Case) -> bool:
+    """Return True if there is a map of the selected abnormality."""
+    return _shown(state, case)[0] is not None
+
+
 def _shown(state: ViewState, case: Case) -> tuple[Explanation | None, str | None]:
     explanation = case.explanation
     if explanation is None or not explanation.has_maps or state.label not in explanation.labels:

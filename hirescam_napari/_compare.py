@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from hirescam_napari._cell_canvas import CellCanvas
-from hirescam_napari._cells import GridPlan, methods_grid, models_grid, placements_grid, sheet_grid
+from hirescam_napari._cells import GridPlan, can_show, methods_grid, models_grid, placements_grid, sheet_grid
 from hirescam_napari._compare_rows import budget_rows, disagreement_row, pair_row
 from hirescam_napari._controller import Controller
 from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
@@ -124,6 +124,15 @@ class Comparer(QObject):
         if mode == "models":
             return None if self.other is None else models_grid(state, case, self.other)
         return None if self.sheet is None else sheet_grid(self.sheet.tiles, self.sheet.label, self.sheet.method)
+
+    @property
+    def ready(self) -> bool:
+        """True if there is something to compare; unlike :meth:`build` it works nothing out."""
+        mode = self.panel.chosen_mode
+        if mode == "cases":
+            return self.sheet is not None and bool(self.sheet.tiles)
+        has_map = can_show(self.controller.state, self.controller.case)
+        return has_map and (mode != "models" or self.other is not None)
 
     def update(self) -> None:
         """Bring the panel up to date with the session; lists are worked out only while somebody sees them."""
@@ -306,7 +315,7 @@ class Comparer(QObject):
 
     def _on_state(self) -> None:
         case, label = self.controller.case, self.controller.state.label
-        self.panel.set_ready(self.build() is not None)
+        self.panel.set_ready(self.ready)
         has_maps = case.explanation is not None and case.explanation.has_maps
         self.panel.shift.setText(shift_words(case.explanation) if has_maps and case.explanation is not None else "")
         budgets = None if label is None else self._budgets(label)

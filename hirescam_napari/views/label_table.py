@@ -63,6 +63,7 @@ class LabelTable(QWidget):
         self._filter = LabelFilter(self)
         self._filter.setSourceModel(self._model)
         self.view = _table_view(self, self._filter)
+        self._selection = self.view.selectionModel()  # kept: to wrap it anew takes Qt's bindings milliseconds
         self.search = FilterLine(self.view, self)
         self.groups = _group_combo(self)
         self.count = QLabel(self)
@@ -123,9 +124,8 @@ class LabelTable(QWidget):
     def _connect(self) -> None:
         self.search.textChanged.connect(self._apply_filter)
         self.groups.currentIndexChanged.connect(self._apply_filter)
-        selection = self.view.selectionModel()
-        if selection is not None:
-            selection.currentRowChanged.connect(self._on_current)
+        if self._selection is not None:
+            self._selection.currentRowChanged.connect(self._on_current)
 
     def _set_groups(self, rows: Sequence[LabelRow]) -> None:
         chosen = self.groups.currentData()
@@ -156,11 +156,11 @@ class LabelTable(QWidget):
         """Mark the chosen label in the view, or nothing if it is filtered out."""
         index = QModelIndex() if self._selected is None else self._filter.index_of(self._selected)
         flags = QItemSelectionModel.SelectionFlag
-        selection = self.view.selectionModel()
-        if selection is None:
+        if self._selection is None:
             return
+        how = flags.ClearAndSelect | flags.Rows if index.isValid() else flags.Clear
         with self._silence():
-            selection.setCurrentIndex(index, flags.ClearAndSelect | flags.Rows if index.isValid() else flags.Clear)
+            self._selection.setCurrentIndex(index, how)
         if index.isValid():
             self.view.scrollTo(index)
 
