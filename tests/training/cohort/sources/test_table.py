@@ -96,7 +96,7 @@ def test_optional_cells_are_checked(table: Path, files: dict) -> None:
         (b"case,path,split\n", "has no column that is a label"),
         (b"case,case,path,split,emphysema\n", "names columns twice: case"),
         (b"case,path,split,emphysema\n", "the table is empty"),
-        (b"case,path,split,emphys\xe4ma\n", "is not CSV text in UTF-8"),
+        (b"case,path,split,emphys\xe4ma\n", "is not text in UTF-8"),
     ],
 )
 def test_tables_that_are_none_are_refused(tmp_path: Path, content: bytes, fact: str) -> None:
