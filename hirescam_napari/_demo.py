@@ -52,9 +52,13 @@ def run_demo(headless: bool = False, out: Path | None = None, model: str = "demo
     if headless:
         from hirescam_napari._pictures import take_pictures
 
+        folder = Path("demo-output") if out is None else out
+        print("Running the demo model on a phantom ...", file=sys.stderr, flush=True)
         wait_until_idle(widget)
-        take_pictures(viewer, widget, Path("demo-output") if out is None else out)
+        print("Taking pictures ...", file=sys.stderr, flush=True)
+        taken = take_pictures(viewer, widget, folder)
         viewer.close()
+        print(f"{len(taken)} pictures in {folder}/")
     else:
         import napari
 

@@ -21,6 +21,7 @@ from hirescam_napari.views.label_table import LabelTable
 from hirescam_napari.views.slice_scores import SliceScorePlot
 from training.explain.result import Explanation
 from training.labels import display_name, find_label, is_known
+from training.words import caution_words
 
 DEFAULT_THRESHOLD = 0.5
 """Probability from which a label counts as predicted where the model states no threshold."""
@@ -159,12 +160,6 @@ def case_title(explanation: Explanation, label: str) -> CaseTitle:
         model=explanation.model.name,
         caution=caution_words(explanation.model.training),
     )
-
-
-def caution_words(training: object) -> str:
-    """Return what the model is not for."""
-    text = str(training).lower()
-    return "trained on phantoms, not for clinical use" if "phantom" in text else "not for clinical use"
 
 
 def guarantee_words(explanation: Explanation, label: str) -> dict[str, object]:

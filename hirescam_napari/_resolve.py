@@ -30,6 +30,7 @@ SCALE_ENDS = {
 CONTOUR_MM = 1.4
 """Inner width of the organs' contours, at least one pixel; napari adds one outside."""
 
+NO_CT = "The CT is not open: open it together with the result"
 NO_MAPS = "This model has no maps"
 HEURISTIC_NOTICE = "Heuristic organ mask used"
 NOTICES = {
@@ -173,6 +174,8 @@ def notice_words(state: ViewState, case: Case) -> tuple[str, ...]:
     """Return what has to be known before a prediction or a mask is believed: of the CT, and of the organs if drawn."""
     codes = [] if case.volume is None else [issue.code for issue in case.volume.issues]
     words = [NOTICES[code] for code in dict.fromkeys(codes) if code in NOTICES]
+    if case.volume is None and case.explanation is not None:
+        words.append(NO_CT)
     if case.organs is not None and case.organs.qc.heuristic is not None and (state.show_organs or state.show_region):
         words.append(HEURISTIC_NOTICE)
     return tuple(dict.fromkeys(words))
@@ -229,9 +232,13 @@ def ratio_to_mean(explanation: Explanation, label: str) -> float | None:
 def slice_text(case: Case, slice_mm: float) -> str:
     """Return which slice is shown, counted from 1 at the head."""
     number = case.slice_at(slice_mm)
-    if number is None:
+    if number is not None:
+        return f"Slice {number + 1} of {case.n_slices}"
+    group = case.group_at(slice_mm)
+    if group is None or case.explanation is None:
         return ""
-    return f"Slice {number + 1} of {case.n_slices}"
+    n_groups = case.explanation.cells.n_cells[0]
+    return f"Slice group {min(max(round(group), 0), n_groups - 1) + 1} of {n_groups}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ PLUGIN = "hirescam-napari"
 NAPARI_PANELS = ("layer controls", "layer list")
 """Docks of napari that a session starts without, for the pictures' sake; the Window menu brings them back."""
 
+LARGEST_PX = (1600, 1000)
+"""A larger window would only make the CT's pixels larger."""
+
 
 def start_session(show: bool = True) -> tuple[Viewer, HiResCamWidget]:
     """Return a viewer with the dock, empty.
@@ -28,9 +31,21 @@ def start_session(show: bool = True) -> tuple[Viewer, HiResCamWidget]:
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, TITLE)
     for name in NAPARI_PANELS:
         hide_dock(viewer, name)
+    viewer.window.resize(*window_px())
     if show:
         viewer.window.show()
     return viewer, widget
+
+
+def window_px() -> tuple[int, int]:
+    """Return width and height of the window: what the screen has room for, up to ``LARGEST_PX``."""
+    from qtpy.QtGui import QGuiApplication
+
+    screen = QGuiApplication.primaryScreen()
+    if screen is None:
+        return LARGEST_PX
+    room = screen.availableGeometry()
+    return min(room.width(), LARGEST_PX[0]), min(room.height(), LARGEST_PX[1])
 
 
 def hide_dock(viewer: Viewer, name: str) -> None:

@@ -22,7 +22,7 @@ from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
 from hirescam_napari._evidence import Evidence
 from hirescam_napari._exports import Exporter
 from hirescam_napari._layers import VOLUME_KEY
-from hirescam_napari._panels import DockPanels, caution_words
+from hirescam_napari._panels import DockPanels
 from hirescam_napari._resolve import error_text
 from hirescam_napari._settings import initial_state
 from hirescam_napari._snapshot import restore
@@ -38,6 +38,7 @@ from training.cohort.results import CohortStore
 from training.explain.result import Explanation
 from training.io import SeriesChoiceNeeded, SeriesInfo
 from training.issues import InputError, Issue, error
+from training.words import caution_words
 
 MODELS = (
     ("demo", "Demo model (trained on phantoms)"),

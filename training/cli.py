@@ -6,7 +6,6 @@ Every command is a few lines over the packages beside this file, which are impor
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +25,8 @@ from training.commands.reports import label_reports
 from training.commands.reproduce import reproduce
 from training.commands.train import train
 from training.console import AsJson, emit, print_table, progress_bars, reported, run, say, say_issues
+from training.labels import chosen_labels
+from training.words import caution_words
 
 if TYPE_CHECKING:
     from training.explain.result import Explanation
@@ -78,7 +79,7 @@ def explain(
 ) -> None:
     """Explain one CT: scores of all abnormalities, and Z, from which every map follows. Not for clinical use."""
     with reported(as_json):
-        from training.cohort.output import check_target, write_result
+        from training.cohort.output import check_same_case, check_target, write_result
         from training.io.read import find_kind
 
         check_target(out)
@@ -87,8 +88,9 @@ def explain(
         from training.models import load_model
 
         chosen = load_model(model)
-        labels = _labels_of(chosen, maps or ())
+        labels = chosen_labels(maps or (), chosen.labels)
         volume, read_seconds = _read(path, series, repair, keep_names)
+        check_same_case(out, volume.case_id)
         if not as_json:
             say_issues(volume.issues)
         case = _explained(chosen, volume, device, precision)
@@ -190,23 +192,6 @@ def _read(path: Path, series: int | None, repair: bool, keep_names: bool) -> tup
     return volume, time.perf_counter() - start
 
 
-def _labels_of(model: Model, names: Sequence[str]) -> list[str]:
-    """Return the names as the model spells them; it must have them all."""
-    from training.issues import InputError, error
-    from training.labels import find_label, is_known
-
-    found = [find_label(name).name if is_known(name) and name not in model.labels else name for name in names]
-    way_out = "`hirescam models --labels` lists all names; a model may know fewer."
-    missing = [
-        error("no-such-label", f"the model has no label called {name!r}", way_out)
-        for name in found
-        if name not in model.labels
-    ]
-    if missing:
-        raise InputError(missing)
-    return found
-
-
 def _explained(model: Model, volume: Volume, device: Device, precision: Precision) -> Explanation:
     from training.explain import explain as explain_ct
 
@@ -224,7 +209,10 @@ def _print_case(case: Explanation, out: Path, longest: int = 10) -> None:
     typer.echo(case.model.guarantee_words)
     if case.has_maps:
         typer.echo(f"Largest completeness residual: {case.residual.max():.1e}\n{case.where_words}")
-    typer.echo(f"Results: {out}\nFor research only, not for clinical use.")
+    typer.echo(f"Results: {out}")
+    typer.echo(f"{len(rows)} of {len(case.labels)} abnormalities shown; the rest are in report.json.")
+    caution = caution_words(case.model.training)
+    typer.echo(f"For research only. Model {case.model.name}: {caution}.")
 
 
 def _top_slice(case: Explanation, label: int) -> int | str:

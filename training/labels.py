@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Literal
+
+from training.issues import InputError, error
 
 Region = Literal["lung", "heart", "great vessel", "mediastinum"]
 OrganGroup = Literal["lung", "mediastinum"]
@@ -85,3 +87,19 @@ def display_name(name: str) -> str:
 def file_stem(name: str) -> str:
     """Return ``name`` as the stem of a file name that every system takes: letters, digits, ``_``, ``-`` and ``+``."""
     return re.sub(r"[^A-Za-z0-9+-]+", "_", name).strip("_") or "label"
+
+
+def chosen_labels(names: Iterable[str], known: Sequence[str]) -> list[str]:
+    """Return ``names`` as a model spells them that has the labels ``known``; any known spelling is understood.
+
+    Raises
+    ------
+    InputError
+        If the model lacks one; all that are missing are named.
+    """
+    found = [find_label(name).name if is_known(name) and name not in known else name for name in names]
+    missing = [name for name in found if name not in known]
+    if missing:
+        way_out = "`hirescam models --labels` lists all names; a model may know fewer."
+        raise InputError(error("no-such-label", f"the model has no label called {name!r}", way_out) for name in missing)
+    return found

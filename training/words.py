@@ -10,6 +10,12 @@ NOT_FOR_CLINICAL_USE = "not for clinical use"
 NOT_AVAILABLE = "n/a"
 
 
+def caution_words(training: object) -> str:
+    """Return what a model is not for, from what its checkpoint says of its training."""
+    told = str(training).lower()
+    return f"trained on phantoms, {NOT_FOR_CLINICAL_USE}" if "phantom" in told else NOT_FOR_CLINICAL_USE
+
+
 def percent(probability: float) -> str:
     """Return a probability in [0, 1] as a percentage; one decimal place near the ends, where it matters.
 

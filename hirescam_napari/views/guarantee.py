@@ -83,9 +83,9 @@ class GuaranteeBadge(QWidget):
         top = Qt.AlignmentFlag.AlignTop
         grid.addWidget(self._symbol, 0, 0, top)
         grid.addWidget(self.headline, 0, 1)
-        grid.addWidget(self.sum_line, 1, 1)
-        grid.addWidget(self._where_symbol, 2, 0, top)
-        grid.addWidget(self.where, 2, 1)
+        grid.addWidget(self._where_symbol, 1, 0, top)
+        grid.addWidget(self.where, 1, 1)
+        grid.addWidget(self.sum_line, 2, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(3)

@@ -15,7 +15,7 @@ from hirescam_napari.views._theme import Tone, is_dark, symbol, tone_color
 
 Said = Literal["present", "uncertain", "absent"]
 
-_TONES: dict[Said, Tone] = {"present": Tone.BAD, "uncertain": Tone.WARNING, "absent": Tone.GOOD}
+_TONES: dict[Said, Tone] = {"present": Tone.NEUTRAL, "uncertain": Tone.WARNING, "absent": Tone.GOOD}
 _NONE = "No report is attached. Its sentences would show here, with the evidence of the selected abnormality marked."
 SILENT = "The report does not mention it."
 

@@ -13,7 +13,8 @@ from hirescam_napari._case import Case
 from hirescam_napari._controller import Controller
 from hirescam_napari._keys import KEYS
 from hirescam_napari._layers import picture_of, to_display
-from hirescam_napari._overlays import SLICE, TITLE
+from hirescam_napari._overlays import NOT_FOR_CLINICAL_USE, SLICE, TITLE
+from hirescam_napari._resolve import NO_CT
 from hirescam_napari._state import Layout, ViewState
 from training.explain.result import Explanation
 from training.volume import Provenance, Volume
@@ -288,6 +289,9 @@ def test_side_by_side_draws_the_box_on_both_cts(opened: Controller) -> None:
 
 def test_a_stored_result_without_its_ct_shows_its_maps(controller: Controller, case: Case) -> None:
     controller.open_case(replace(case, volume=None, picture=None))
+    assert NO_CT in controller.plan.notices
+    assert controller.canvas.overlays.text(SLICE).startswith(NOT_FOR_CLINICAL_USE)
+    assert "Slice group " in controller.canvas.overlays.text(SLICE)
     assert shown(controller) == ["HiResCAM"]
     controller.state.layout = Layout.SIDE_BY_SIDE
     assert shown(controller) == ["HiResCAM", "Grad-CAM"]

@@ -93,6 +93,17 @@ def test_the_report_says_what_the_library_says(folder: Path, tmp_path: Path) -> 
     np.testing.assert_allclose(read_case(tmp_path / "out").z, case.z, atol=1e-6)
 
 
+def test_the_result_of_another_ct_is_never_replaced(folder: Path, tmp_path: Path) -> None:
+    assert run_explain(folder, tmp_path / "out").exit_code == 0
+    assert run_explain(folder, tmp_path / "out").exit_code == 0
+    path = tmp_path / "out" / "report.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "case": "another"}))
+    refused = run_explain(folder, tmp_path / "out")
+    assert refused.exit_code == 1
+    assert "the result of another CT" in refused.stderr
+    assert json.loads(path.read_text())["case"] == "another"
+
+
 def test_json_prints_the_report_alone(folder: Path, tmp_path: Path) -> None:
     result = run_explain(folder, tmp_path / "out", "--json")
     assert json.loads(result.stdout) == json.loads((tmp_path / "out" / "report.json").read_text())

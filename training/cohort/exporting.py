@@ -30,7 +30,7 @@ from training.io.export.parametric_map import write_parametric_map
 from training.io.export.source import SourceImages, read_source
 from training.io.privacy import original_name
 from training.issues import Cancelled, InputError, Issue, error, note, warning
-from training.labels import file_stem
+from training.labels import chosen_labels, file_stem
 from training.partition.organs import Organs
 from training.picture import Picture
 from training.volume import Volume
@@ -166,9 +166,7 @@ def export_case(
 def _check_request(case: ExportCase, request: ExportRequest) -> None:
     """Refuse what cannot work before anything is made."""
     explanation = case.explanation
-    missing = [name for name in request.labels if name not in explanation.labels]
-    if missing:
-        raise InputError(error("no-such-label", f"the model has no label called {name!r}") for name in missing)
+    chosen_labels(request.labels, explanation.labels)
     unknown = sorted(set(request.formats) - set(EXPORT_FORMATS))
     if unknown:
         raise ValueError(f"no export format is called {unknown[0]!r}; there are {', '.join(EXPORT_FORMATS)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,7 @@ OWN = frozenset({REPORT_NAME, CASE_FOLDER, MAPS_FOLDER})
 """All that a folder made by ``explain`` may hold."""
 
 
-def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain") -> None:
+def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain", report: str = REPORT_NAME) -> None:
     """Refuse a place where results cannot or must not be written; an earlier result of the same kind may be replaced.
 
     Parameters
@@ -32,6 +33,8 @@ def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain")
         Names that such a result may hold.
     made_by
         The command that makes them.
+    report
+        Name of the file by which such a result is known.
 
     Raises
     ------
@@ -40,7 +43,8 @@ def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain")
     """
     if out.is_dir():
         present = {item.name for item in out.iterdir()}
-        if present and not (present <= own and is_report(out / REPORT_NAME)):
+        known = is_report(out / report) if report == REPORT_NAME else report in present
+        if present and not (present <= own and known):
             fact = f"the output folder holds other things than an earlier result of `{made_by}`, and is left as it is"
             raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", out.name))
     elif out.exists() or out.is_symlink():
@@ -50,6 +54,22 @@ def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain")
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         fact = f"cannot be written: writing to {nearest.name or '/'!r} is not permitted"
         raise InputError(error("not-writable", fact, "Choose a place you may write to.", out.name))
+
+
+def check_same_case(out: Path, case_id: str) -> None:
+    """Refuse to replace the result of another CT.
+
+    Raises
+    ------
+    InputError
+        If ``out`` holds one.
+    """
+    if not is_report(out / REPORT_NAME):
+        return
+    held = json.loads((out / REPORT_NAME).read_text(encoding="utf-8")).get("case")
+    if held != case_id:
+        fact = f"the output folder holds the result of another CT ({held}), and is left as it is"
+        raise InputError(error("output-exists", fact, "Choose another folder, or delete it first.", out.name))
 
 
 def write_result(
@@ -76,6 +96,7 @@ def write_result(
         As for :func:`check_target`; or the disk is full.
     """
     check_target(out)
+    check_same_case(out, case.case_id)
     start = time.perf_counter()
     with atomic_path(out) as folder:
         folder.mkdir()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from training.console import AsJson, emit, print_table, progress_bars, reported, say
-from training.issues import InputError, error
+from training.labels import chosen_labels
 
 if TYPE_CHECKING:
     from training.evaluate.audit.select import Filter
@@ -122,10 +122,7 @@ def open_audit(request: AuditRequest, judged_by: str | None = None) -> Audit:
 
 
 def _known(audit: Audit, labels: Any) -> tuple[str, ...]:
-    unknown = [name for name in labels if name not in audit.store.labels]
-    if unknown:
-        raise InputError(error("no-such-label", f"the model has no label called {name!r}") for name in unknown)
-    return tuple(labels)
+    return tuple(chosen_labels(labels, audit.store.labels))
 
 
 def _print(audit: Audit, wanted: Filter, as_json: bool) -> None:

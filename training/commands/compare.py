@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from training.console import AsJson, emit, print_table, progress_bars, reported
+from training.labels import chosen_labels
 
 if TYPE_CHECKING:
     from training.cohort.results import CohortStore
@@ -69,13 +70,7 @@ def compare(
 
 
 def _label_of(store: CohortStore, name: str) -> str:
-    from training.issues import InputError, error
-    from training.labels import find_label, is_known
-
-    found = find_label(name).name if is_known(name) and name not in store.labels else name
-    if found not in store.labels:
-        raise InputError(error("no-such-label", f"the model has no label called {name!r}"))
-    return found
+    return chosen_labels([name], store.labels)[0]
 
 
 def _write_sheet(

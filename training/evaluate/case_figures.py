@@ -31,7 +31,7 @@ from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
 from training.geometry import Geometry
 from training.labels import display_name
 from training.picture import WINDOWS, Picture, to_display, to_lps
-from training.words import NOT_FOR_CLINICAL_USE, percent, times_mean
+from training.words import NOT_FOR_CLINICAL_USE, caution_words, percent, times_mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -274,7 +274,7 @@ class CaseFigure:
         wrap = int(width * 21)
         lines = [
             f"Model {model.name} ({model.architecture}, SHA-256 {model.sha256[:12]}), case {self.explanation.case_id};"
-            f" {_PLACED[self.style.placement]}.",
+            f" {_PLACED[self.style.placement]}. This model: {caution_words(model.training)}.",
             f"{self.explanation.where_words} {model.guarantee_words}",
         ]
         text = "\n".join(part for line in lines for part in textwrap.wrap(line, wrap))

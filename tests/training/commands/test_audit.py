@@ -59,13 +59,18 @@ def test_thresholds_change_what_is_wrong(store: Path) -> None:
     assert run(store, "--set", f"{label}=7")[0] == 1
 
 
-def test_the_report_is_exported_once(store: Path, tmp_path: Path) -> None:
+def test_a_report_replaces_an_earlier_one_and_nothing_else(store: Path, tmp_path: Path) -> None:
     label = open_store(store).labels[0]
     code, out, _ = run(store, "--export", tmp_path / "out", "--label", label, "--pictures", 0, "--json")
     assert code == 0
     assert {row["label"] for row in json.loads(out)["progress"]} == {label}
     assert {"verdicts.csv", "audit.json", "audit.html", "audit.pdf"} <= {f.name for f in (tmp_path / "out").iterdir()}
-    assert run(store, "--export", tmp_path / "out")[0] == 1
+    assert run(store, "--export", tmp_path / "out", "--pictures", 0)[0] == 0
+    (tmp_path / "out" / "thesis.txt").write_text("years")
+    code, _, error = run(store, "--export", tmp_path / "out")
+    assert code == 1
+    assert "other things than an earlier result of `audit`" in error
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "years"
 
 
 def test_refusals(store: Path, tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def test_every_command_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert words[1:] == ["--n", "40", "--size", "small"]
             write_cohort(words[0], 7, 0, GRID)
         elif name == "view":
-            assert read_case(words[0]).has_maps
+            ct, result = words
+            assert Path(ct).is_file()
+            assert read_case(result).has_maps
         else:
             is_new_run = "--output" in words and "--resume" not in words
             hirescam(name, *words, *(SMALL if is_new_run else ()))

@@ -32,6 +32,7 @@ SCHEMA = "hirescam-audit"
 SCHEMA_VERSION = 1
 CSV_FILE, JSON_FILE, PAGE_FILE, PDF_FILE = "verdicts.csv", "audit.json", "audit.html", "audit.pdf"
 TABLES = "tables"
+OWN = frozenset({CSV_FILE, JSON_FILE, PAGE_FILE, PDF_FILE, TABLES})
 """Folder of the summary's tables, one CSV each."""
 
 PICTURES = 40
@@ -252,13 +253,14 @@ def write_report(
     Raises
     ------
     InputError
-        There is something at ``folder`` already, the place is not writable, the disk is full, or the store is damaged.
+        There is something else than an earlier report at ``folder``, the place is not writable, the disk is full, or
+        the store is damaged.
     """
     from training.cohort.output import check_target
     from training.evaluate.audit.pages import page
     from training.evaluate.audit.pdf import write_pdf
 
-    check_target(folder, own=frozenset(), made_by="audit")
+    check_target(folder, OWN, "audit", JSON_FILE)
     report = build_report(audit, wanted, pictures, progress)
     with atomic_path(folder) as partial:
         partial.mkdir()

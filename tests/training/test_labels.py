@@ -1,0 +1,22 @@
+"""Names of abnormalities, as users write them and as a model spells them."""
+
+from __future__ import annotations
+
+import pytest
+
+from training.issues import InputError
+from training.labels import chosen_labels, find_label, label_names
+
+
+def test_any_spelling_finds_the_models_own() -> None:
+    name = label_names()[0]
+    assert chosen_labels([name, find_label(name).display], label_names()) == [name, name]
+    assert chosen_labels(["my own label"], ("my own label",)) == ["my own label"]
+
+
+def test_what_a_model_lacks_is_named_with_the_way_to_the_list() -> None:
+    with pytest.raises(InputError) as refused:
+        chosen_labels(["pleural efusion", "moon", "mass"], ("mass",))
+    assert [issue.code for issue in refused.value.issues] == ["no-such-label"] * 2
+    assert "'moon'" in str(refused.value)
+    assert all("models --labels" in issue.way_out for issue in refused.value.issues)
