@@ -48,6 +48,8 @@ reproduce-small: $(READY)  ## Train and compare the paper's networks on phantoms
 
 pictures: system $(READY)  ## Make the pictures of the docs again
 	$(SOFTWARE_GL) $(XVFB) $(BIN)/python docs/make_pictures.py $(ARGS)
+	$(SOFTWARE_GL) $(XVFB) $(BIN)/python docs/make_compare_pictures.py $(ARGS)
+	$(SOFTWARE_GL) $(XVFB) $(BIN)/python docs/make_audit_pictures.py $(ARGS)
 
 clean:  ## Remove the environment and everything made
 	rm -rf $(VENV) demo-output reproduction build dist .mypy_cache .ruff_cache .pytest_cache

@@ -21,13 +21,16 @@ BandKind = Literal["mean", "cases"]
 
 LEVEL = 0.95
 
+MIN_CASES = 5
+"""With fewer, the interval of a mean is so wide (Student's t: 12.7 standard errors for two) that it hides the curves."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bands:
     """Two curves with a band each, over the slice groups: of cases with the label and of cases without it.
 
     Arrays are float64 [H]. They are NaN where they do not apply: all of a side without cases; the ends of the mean's
-    interval of a side with a single case.
+    interval of a side with fewer than ``MIN_CASES`` cases.
     """
 
     label: str
@@ -87,7 +90,7 @@ def _curve(scores: FloatArray, kind: BandKind) -> tuple[FloatArray, FloatArray, 
     if kind == "cases":
         low, high = np.quantile(scores, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         return mean, np.asarray(low), np.asarray(high)
-    if n == 1:
+    if n < MIN_CASES:
         return mean, nothing, nothing
     half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * scores.std(axis=0, ddof=1) / np.sqrt(n)
     return mean, mean - half, mean + half
