@@ -22,7 +22,7 @@ BandKind = Literal["mean", "cases"]
 LEVEL = 0.95
 
 MIN_CASES = 5
-"""With fewer, the interval of a mean is so wide (Student's t: 12.7 standard errors for two) that it hides the curves."""
+"""With fewer, the interval of a mean (12.7 standard errors for two cases) is so wide that it hides the curves."""
 
 
 @dataclass(frozen=True, eq=False)
