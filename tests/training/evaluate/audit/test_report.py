@@ -86,8 +86,12 @@ def test_the_report_is_written_whole(audited: CohortStore, tmp_path: Path) -> No
     pdf = (out / "audit.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
     assert len(re.findall(rb"/Type /Page\b", pdf)) >= 3 + 2
+    write_report(out, Audit(audited), pictures=0)
+    assert "data:image/png" not in (out / "audit.html").read_text()
+    (out / "thesis.txt").write_text("years")
     with pytest.raises(InputError, match="holds other things"):
         write_report(out, Audit(audited), pictures=0)
+    assert (out / "thesis.txt").read_text() == "years"
 
 
 def test_the_report_needs_no_ct_and_no_verdict(store: CohortStore, tmp_path: Path) -> None:
