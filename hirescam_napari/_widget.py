@@ -28,7 +28,7 @@ from hirescam_napari._settings import initial_state
 from hirescam_napari._snapshot import restore
 from hirescam_napari._state import Layout
 from hirescam_napari._workers import Function, Job, explain_work, load_work, series_work
-from hirescam_napari.views._layout import WrappedLabel, scrolled
+from hirescam_napari.views._layout import WrappedLabel, scrolled, stacked
 from hirescam_napari.views.compare import ComparePanel
 from hirescam_napari.views.display_panel import DisplayChoice
 from hirescam_napari.views.export_panel import ExportPanel
@@ -322,12 +322,12 @@ class HiResCamWidget(QWidget):
             split.addWidget(widget)
         split.setChildrenCollapsible(False)
         split.setSizes([195, 300, 95])
-        self._run_tab = scrolled(_column(self.run_panel, self.repair_button))
+        self._run_tab = scrolled(stacked(self.run_panel, self.repair_button))
         keys = WrappedLabel(_keys.help_text(), self)
         self.tabs.addTab(split, "Abnormalities")
         self.tabs.addTab(scrolled(self.panels.details.organs), "Organs")
         self.tabs.addTab(self._run_tab, "Run")
-        self.tabs.addTab(scrolled(_column(self.panels.display, keys)), "Display")
+        self.tabs.addTab(scrolled(stacked(self.panels.display, keys)), "Display")
         self.tabs.addTab(scrolled(self.compare_panel), "Compare")
         self.tabs.addTab(scrolled(self.export_panel), "Export")
         self.tabs.setCurrentWidget(self._run_tab)
@@ -444,13 +444,3 @@ def _hidden_button(text: str, parent: QWidget) -> QPushButton:
     button.setToolTip("Read again and mend what can be mended; every repair is recorded")
     button.hide()
     return button
-
-
-def _column(*widgets: QWidget) -> QWidget:
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    layout.addStretch(1)
-    return column

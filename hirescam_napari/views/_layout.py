@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 
 class _VerticalScroll(QScrollArea):
@@ -16,6 +16,17 @@ class _VerticalScroll(QScrollArea):
         panel, bar = self.widget(), self.verticalScrollBar()
         width = (panel.minimumSizeHint().width() if panel else 0) + (bar.sizeHint().width() if bar else 0)
         return QSize(width, 80)
+
+
+def stacked(*widgets: QWidget, margin: int = 0, stretch: int = 1) -> QWidget:
+    """Return ``widgets`` one below the other, ``margin`` px around; room that is left goes below (``stretch``)."""
+    panel = QWidget()
+    layout = QVBoxLayout(panel)
+    layout.setContentsMargins(margin, margin, margin, margin)
+    for widget in widgets:
+        layout.addWidget(widget)
+    layout.addStretch(stretch)
+    return panel
 
 
 def scrolled(panel: QWidget) -> QScrollArea:

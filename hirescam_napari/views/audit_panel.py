@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from hirescam_napari.views._layout import WrappedLabel, scrolled
+from hirescam_napari.views._layout import WrappedLabel, scrolled, stacked
 from hirescam_napari.views.audit_filter import AuditFilter
 from hirescam_napari.views.audit_judge import AuditJudge, AuditProgress
 from hirescam_napari.views.audit_queue import AuditQueue
@@ -55,9 +55,9 @@ class AuditPanel(QWidget):
         self.tabs.addTab(judging, "Judge")
         self.tabs.addTab(scrolled(self.filter), "Look at")
         self.progress_tab = self.tabs.addTab(
-            scrolled(_column(self.summary, self.export_button, self.progress)), "Progress"
+            scrolled(stacked(self.summary, self.export_button, self.progress, margin=2)), "Progress"
         )
-        self.tabs.addTab(scrolled(_column(self.keys)), "Keys")
+        self.tabs.addTab(scrolled(stacked(self.keys, margin=2)), "Keys")
         top = QHBoxLayout()
         top.addWidget(self.position, 1)
         top.addWidget(self.open_button)
@@ -68,13 +68,3 @@ class AuditPanel(QWidget):
         layout.addLayout(top)
         layout.addWidget(self.tabs, 1)
         self.setMinimumWidth(MINIMUM_WIDTH_PX)
-
-
-def _column(*widgets: QWidget) -> QWidget:
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(2, 2, 2, 2)
-    for widget in widgets:
-        layout.addWidget(widget)
-    layout.addStretch(1)
-    return column

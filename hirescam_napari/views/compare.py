@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from hirescam_napari.views._layout import WrappedLabel, combo_box, fill_combo
+from hirescam_napari.views._layout import WrappedLabel, combo_box, fill_combo, stacked
 
 Mode = Literal["methods", "models", "placements", "cases"]
 MODES: tuple[tuple[Mode, str], ...] = (
@@ -193,21 +193,23 @@ class ComparePanel(QWidget):
         self.file_button, self.result_button = QPushButton("Checkpoint…", self), QPushButton("Stored result…", self)
         self.sheet_button, self.save_button = QPushButton("Make the sheet", self), QPushButton("Save sheet…", self)
         for page in (
-            _column(self.methods_words, self.labels, self.rank_button, self.cohort),
-            _column(
+            stacked(self.methods_words, self.labels, self.rank_button, self.cohort, stretch=0),
+            stacked(
                 _row(self.second, self.run_button),
                 _row(self.file_button, self.result_button),
                 self.models,
                 self.budgets,
                 self.budget_words,
+                stretch=0,
             ),
-            _column(self.shift),
-            _column(
+            stacked(self.shift, stretch=0),
+            stacked(
                 _row(self.store_button, self.store_words),
                 _row(self.order, self.count),
                 self.with_cts,
                 _row(self.sheet_button, self.save_button),
                 self.cases,
+                stretch=0,
             ),
         ):
             self.pages.addWidget(page)
@@ -253,16 +255,6 @@ class ComparePanel(QWidget):
         self.cancel_button.setVisible(self._running)
         for button in (self.rank_button, self.run_button, self.file_button, self.result_button, self.sheet_button):
             button.setEnabled(not self._running)
-
-
-def _column(*widgets: QWidget) -> QWidget:
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    layout.addStretch(0)
-    return column
 
 
 def _row(*widgets: QWidget) -> QWidget:
