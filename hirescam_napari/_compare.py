@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from hirescam_napari._workers import Function, Job, explain_work
 from hirescam_napari.views._words import percent, signed
 from hirescam_napari.views.compare import ComparePanel, Mode, SheetChoice
 from training.cohort.results import CohortStore, open_store
+from training.cohort.run_report import report_beside
 from training.cohort.store import read_case
 from training.evaluate.compare import (
     Disagreement,
@@ -33,10 +35,11 @@ from training.evaluate.compare import (
     sheet_entries,
     shift_words,
 )
-from training.evaluate.contact_sheet import Tile, draw_sheet, read_tiles
+from training.evaluate.contact_sheet import Tile, read_tiles
+from training.evaluate.sheet_file import is_sheet_name, sheet_issues, write_sheet
 from training.explain.budget import ScoreBudget
+from training.explain.placement import Placement
 from training.explain.result import Explanation, Method
-from training.io.atomic import atomic_path
 from training.issues import InputError
 from training.labels import display_name, is_known
 from training.partition.cells import OrganCells, organ_cells_at
@@ -46,11 +49,13 @@ TITLE = "Comparing"
 
 
 class Sheet(NamedTuple):
-    """A contact sheet as it is shown: its label, method and tiles."""
+    """A contact sheet as it is shown, and how many seconds it took to read."""
 
     label: str
     method: Method
+    placement: Placement
     tiles: list[Tile]
+    seconds: float
 
 
 class Comparer(QObject):
@@ -212,27 +217,28 @@ class Comparer(QObject):
         placement = state.placement
 
         def work(progress: Progress, cancelled: IsCancelled) -> Sheet:
+            start = time.perf_counter()
             entries = sheet_entries(store, label, choice.order, choice.count, progress, cancelled)
             tiles = read_tiles(store, label, entries, method, placement, choice.with_cts, progress, cancelled)
-            return Sheet(label, method, tiles)
+            return Sheet(label, method, placement, tiles, time.perf_counter() - start)
 
         return self._start(work, self._on_sheet)
 
     def save_sheet(self, path: Path) -> None:
         """Write the sheet that is shown to ``path``: PNG, PDF or SVG by its ending."""
-        kind = path.suffix.lower().removeprefix(".")
-        if self.sheet is None or self.store is None or kind not in ("png", "pdf", "svg"):
+        if self.sheet is None or self.store is None or not is_sheet_name(path):
             self.panel.set_status("Make a sheet first, and name a .png, .pdf or .svg file.")
             return
+        label, method, placement, tiles, seconds = self.sheet
         window = WINDOWS[self.controller.state.window].limits_hu
-        model, (label, method, tiles) = self.store.model.name, self.sheet
         try:
-            with atomic_path(path) as partial:
-                partial.write_bytes(draw_sheet(tiles, label, model, kind, method, window))  # type: ignore[arg-type]
+            write_sheet(path, self.store, label, tiles, method, placement, window, {"reading": seconds})
+            issues = sheet_issues(self.store, tiles)
         except InputError as refused:
             self.panel.set_status(error_text(refused))
             return
-        self.panel.set_status(f"Saved {path.name}.")
+        said = [f"Saved {path.name}, with the report {report_beside(path).name} beside it.", *map(str, issues)]
+        self.panel.set_status("\n".join(said))
 
     def cancel(self) -> None:
         """Give the work up."""

@@ -37,6 +37,12 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def wrote(*paths: Path) -> None:
+    """Say on stderr which files or folders were written, a line each; not called for ``--json``, which lists them."""
+    for path in paths:
+        say(f"wrote {path}")
+
+
 def say_issues(issues: Iterable[Issue]) -> None:
     """Print each issue on a line of stderr."""
     for issue in issues:

@@ -6,20 +6,17 @@ which DICOM objects refer to their source images stay, because without them ther
 
 from __future__ import annotations
 
-import hashlib
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from training import __version__
 from training.cohort.inputs import Origin
 from training.cohort.output import MAPS_FOLDER, check_target
 from training.cohort.report import REPORT_NAME, build_report, write_report
+from training.cohort.run_report import burned_in_warning, file_entry, now, versions
 from training.evaluate.animation import ANIMATIONS, FILM_DPI, check_encoder, draw_frames, film_slices, write_film
 from training.evaluate.case_figures import FORMATS, CaseFigure, FigureStyle
 from training.explain.result import Explanation
@@ -43,8 +40,6 @@ GRIDS: tuple[Grid, ...] = ("both", "ct", "cells")
 DICOM_FOLDER, FIGURES_FOLDER, FILMS_FOLDER, ORGANS_NAME = "dicom", "figures", "films", "organs.nii.gz"
 OWN = frozenset({REPORT_NAME, MAPS_FOLDER, DICOM_FOLDER, FIGURES_FOLDER, FILMS_FOLDER, ORGANS_NAME})
 """All that an export's folder may hold."""
-
-_PACKAGES = ("numpy", "torch", "pydicom", "highdicom", "nibabel", "matplotlib", "pillow", "av", "SimpleITK", "napari")
 
 Progress = Callable[[int, int, str], None]
 IsCancelled = Callable[[], bool]
@@ -302,9 +297,8 @@ def _warnings(case: ExportCase, request: ExportRequest) -> Iterator[Issue]:
     pictures = bool(request.formats & {*FORMATS, *ANIMATIONS}) and case.picture is not None
     volume_issues = () if case.volume is None else case.volume.issues
     codes = {issue.code for issue in (*case.explanation.issues, *volume_issues)}
-    if pictures and "burned-in-annotation" in codes:
-        fact = "text is burned into the images and shows in the figures; it may name the patient"
-        yield warning("burned-in-annotation-exported", fact, "Look at every figure before you pass it on.")
+    if pictures:
+        yield from burned_in_warning(codes)
     if request.with_patient_data:
         yield warning(
             "patient-data", "patient data was exported, as asked", "Pass it on to those only who may have it."
@@ -320,8 +314,9 @@ def _report(
     document = build_report(read_as, {"export": sum(seconds.values())}, request.style.placement)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     document["export"] = {
+        "time": now(),
         "request": request.to_dict(),
-        "files": [_file_entry(path, folder) for path in files],
+        "files": [file_entry(path, folder) for path in files],
         "seconds": dict(seconds),
         "versions": versions(),
         "organs": None if work.organs is None else work.organs.qc.to_dict(),
@@ -329,20 +324,3 @@ def _report(
     if request.with_patient_data and case.origin is not None:
         document["export"]["input"] = original_name(case.origin.path)
     return document
-
-
-def _file_entry(path: Path, folder: Path) -> dict[str, object]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "sha256": digest}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of this program, of Python, and of the packages that make exports; those installed."""
-    found = {"hirescam-napari": __version__, "python": platform.python_version(), "system": platform.system()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

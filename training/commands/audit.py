@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from training.console import AsJson, emit, print_table, progress_bars, reported, say
+from training.console import AsJson, emit, print_table, progress_bars, reported, say, wrote
 from training.labels import chosen_labels
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def _report(request: AuditRequest, export: Path | None, labels: Any, pictures: i
     if as_json:
         emit(report.to_dict())
     else:
-        typer.echo("\n".join([*findings(report.summary), f"Report: {export}", report.about["intended_use"]]))
+        typer.echo("\n".join([*findings(report.summary), report.about["intended_use"]]))
+        wrote(export)
 
 
 def open_audit(request: AuditRequest, judged_by: str | None = None) -> Audit:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.console import ERROR, AsJson, emit, progress_bars, reported, say, say_issues
+from training.console import ERROR, AsJson, emit, progress_bars, reported, say, say_issues, wrote
 
 if TYPE_CHECKING:
     from training.cohort.batch import Batch
@@ -109,8 +109,9 @@ def batch(
         else:
             typer.echo(
                 f"{found.cases} cases: {found.done_before} done before, {found.done} now, {len(found.failures)} failed"
-                f"{' (failures.csv)' if found.failures else ''}. Store: {out}\nFor research only, not for clinical use."
+                f"{' (failures.csv)' if found.failures else ''}.\nFor research only, not for clinical use."
             )
+            wrote(out)
         if found.failures:
             raise typer.Exit(ERROR)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.console import AsJson, emit, print_table, progress_bars, reported
+from training.console import AsJson, emit, print_table, progress_bars, reported, say_issues, wrote
 from training.labels import chosen_labels
 
 if TYPE_CHECKING:
     from training.cohort.results import CohortStore
     from training.evaluate.compare import Disagreement
+    from training.issues import Issue
 
 
 class Pairs(StrEnum):
@@ -53,48 +54,67 @@ def compare(
 
         opened = open_store(store)
         name = None if label is None else _label_of(opened, label)
-        if sheet is not None and (name is None or sheet.suffix.lower() not in (".png", ".pdf", ".svg")):
+        if sheet is not None and (name is None or not _can_be_sheet(sheet)):
             raise typer.BadParameter("--sheet needs --label and a .png, .pdf or .svg file")
+        start = time.perf_counter()
         with progress_bars() as progress:
             chosen = None if name is None else [name]
             found = cohort_disagreements(opened, pairs.value, chosen, most, progress)
+            ranked = time.perf_counter() - start
+            issues: list[Issue] = []
             if sheet is not None and name is not None:
-                _write_sheet(opened, name, sheet, cases, order.value, cts, progress)
+                issues = _write_sheet(opened, name, sheet, cases, order.value, cts, progress)
         rows = [dict(row) for row in disagreement_rows(found)]
         if out is not None:
-            _write_csv(out, rows)
+            request = {"label": name, "pairs": pairs.value, "most": most}
+            _write_csv(out, opened, rows, request, ranked)
+        files = [path for path in (sheet, out) if path is not None]
         if as_json:
-            emit({"pairs": rows, "store_sha256": opened.sha256, "model": opened.model.name})
+            about = {"store_sha256": opened.sha256, "model": opened.model.name}
+            told = [issue.to_dict() for issue in issues]
+            emit({"pairs": rows, **about, "files": [path.name for path in files], "issues": told})
         else:
             _print(found)
+            say_issues(issues)
+            wrote(*files)
 
 
 def _label_of(store: CohortStore, name: str) -> str:
     return chosen_labels([name], store.labels)[0]
 
 
+def _can_be_sheet(path: Path) -> bool:
+    from training.evaluate.sheet_file import is_sheet_name
+
+    return is_sheet_name(path)
+
+
 def _write_sheet(
     store: CohortStore, label: str, path: Path, cases: int, order: Any, with_cts: bool, progress: Any
-) -> None:
+) -> list[Issue]:
+    """Write the sheet and its report; return what whoever passes it on has to know."""
     from training.evaluate.compare import sheet_entries
-    from training.evaluate.contact_sheet import draw_sheet, read_tiles
-    from training.io.atomic import atomic_path
+    from training.evaluate.contact_sheet import read_tiles
+    from training.evaluate.sheet_file import sheet_issues, write_sheet
 
+    start = time.perf_counter()
     entries = sheet_entries(store, label, order, cases, progress)
     tiles = read_tiles(store, label, entries, with_cts=with_cts, progress=progress)
-    kind: Any = path.suffix.lower().removeprefix(".")
-    with atomic_path(path) as partial:
-        partial.write_bytes(draw_sheet(tiles, label, store.model.name, kind))
+    write_sheet(path, store, label, tiles, seconds={"reading": time.perf_counter() - start})
+    return sheet_issues(store, tiles)
 
 
-def _write_csv(path: Path, rows: list[dict[str, object]]) -> None:
+def _write_csv(
+    path: Path, store: CohortStore, rows: list[dict[str, object]], request: dict[str, Any], seconds: float
+) -> None:
+    from training.cohort.run_report import store_facts, write_beside
+    from training.evaluate.rows import to_csv
     from training.io.atomic import atomic_path
 
-    names = list(rows[0]) if rows else ["case", "label", "disagreement", "probability"]
-    with atomic_path(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with atomic_path(path) as partial:
+        partial.write_text(to_csv(rows, ("case", "label", "disagreement", "probability")), encoding="utf-8")
+    facts = store_facts(store, [str(row["case"]) for row in rows])
+    write_beside(path, "ranked disagreement of methods", facts, request, {"ranking": seconds})
 
 
 def _print(found: list[Disagreement], longest: int = 20) -> None:

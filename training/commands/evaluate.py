@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from training.console import AsJson, emit, progress_bars, reported, say
+from training.console import AsJson, emit, progress_bars, reported, say, wrote
 
 
 class JudgedSplit(StrEnum):
@@ -61,4 +61,5 @@ def evaluate(
         for name, one in found.classification.items():
             median = one.over_labels("auroc", "median").value
             typer.echo(f"{name}: median AUROC {'n/a' if median is None else f'{median:.3f}'} over {one.n_cases} cases")
-        typer.echo(f"Results: {out} (open {PAGE_FILE})\nFor research only, not for clinical use.")
+        typer.echo(f"Open {PAGE_FILE} first.\nFor research only, not for clinical use.")
+        wrote(out)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.console import AsJson, emit, progress_bars, reported, say, say_issues
+from training.console import AsJson, emit, progress_bars, reported, say, say_issues, wrote
 
 if TYPE_CHECKING:
     from training.cohort.exporting import ExportCase, ExportRequest
@@ -217,4 +217,5 @@ def _new_issues(report: dict[str, Any], already: int) -> list[Any]:
 def _print(report: dict[str, Any], out: Path) -> None:
     for one in report["export"]["files"]:
         typer.echo(f"{one['bytes'] / 1000:10,.0f} KB  {one['path']}")
-    typer.echo(f"Results: {out}\nFor research only, not for clinical use.")
+    typer.echo("For research only, not for clinical use.")
+    wrote(out)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from training.console import ERROR, AsJson, emit, progress_bars, reported, say
+from training.console import ERROR, AsJson, emit, progress_bars, reported, say, wrote
 from training.issues import Issue, Severity
 
 
@@ -77,7 +77,7 @@ def _one(path: Path, out: Path, settings: Any, as_json: bool) -> None:
         say(_sentence(reason))
     failed = "Failed quality control, for the reasons told and kept in qc.json."
     typer.echo("Passed quality control." if report["passed"] else failed)
-    typer.echo(f"Results: {out}")
+    wrote(out)
 
 
 def _sentence(issue: dict[str, Any]) -> str:
@@ -103,6 +103,7 @@ def _many(table: Path, out: Path, settings: Any, workers: int, scheduler: str | 
     if as_json:
         emit(document)
     else:
-        typer.echo(f"{len(tasks)} cases, {earlier} done before, {len(failures)} failed (failures.csv). Results: {out}")
+        typer.echo(f"{len(tasks)} cases, {earlier} done before, {len(failures)} failed (failures.csv).")
+        wrote(out)
     if failures:
         raise typer.Exit(ERROR)

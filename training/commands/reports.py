@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.console import ERROR, AsJson, emit, progress_bars, reported, say
+from training.console import ERROR, AsJson, emit, progress_bars, reported, say, wrote
 
 if TYPE_CHECKING:
     from training.cohort.labelling import Labelled
@@ -70,8 +70,8 @@ def label_reports(
         if as_json:
             emit({**_summary(done), "seconds": seconds})
         else:
-            names = ", ".join(path.name for path in done.files)
-            typer.echo(f"{_words(done)} in {seconds:.1f} s: {names}")
+            typer.echo(f"{_words(done)} in {seconds:.1f} s.")
+            wrote(*done.files)
         if done.failures:
             raise typer.Exit(ERROR)
 
@@ -100,8 +100,9 @@ def _import(table: Path, out: Path, uncertain: Uncertain, as_json: bool) -> None
     from training.cohort.importing import read_given, write_given
 
     labels = read_given(table)
-    names = [path.name for path in write_given(labels, out, uncertain.value)]
+    files = write_given(labels, out, uncertain.value)
     if as_json:
-        emit({"cases": len(labels.cases), "form": labels.form, "files": names})
+        emit({"cases": len(labels.cases), "form": labels.form, "files": [path.name for path in files]})
     else:
-        typer.echo(f"{len(labels.cases)} cases ({labels.form}): {', '.join(names)}")
+        typer.echo(f"{len(labels.cases)} cases ({labels.form}).")
+        wrote(*files)

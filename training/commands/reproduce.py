@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from training.console import AsJson, emit, progress_bars, reported, say
+from training.console import AsJson, emit, progress_bars, reported, say, wrote
 
 
 class ReproductionSize(StrEnum):
@@ -37,4 +37,5 @@ def reproduce(
         if as_json:
             emit({"page": place.name, "size": size.value})
         else:
-            typer.echo(f"{place}\nFor research only, not for clinical use.")
+            typer.echo("For research only, not for clinical use.")
+            wrote(place)

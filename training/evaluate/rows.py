@@ -26,14 +26,16 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def to_csv(rows: Iterable[Row]) -> str:
+def to_csv(rows: Iterable[Row], columns: Iterable[str] = ()) -> str:
     """Return rows as CSV; the columns are those of all rows, in the order of their first appearance.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe before it.
+    Text that a spreadsheet would run as a formula gets an apostrophe before it. ``columns`` come first and stand in the
+    header line even if there are no rows.
     """
     table = [plain(row) for row in rows]
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in table for key in row)), lineterminator="\n")
+    names = list(dict.fromkeys([*columns, *(key for row in table for key in row)]))
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows([{key: _cell(value) for key, value in row.items()} for row in table])
     return stream.getvalue()

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training import __version__
+from training.cohort.run_report import burned_in_warning, model_facts, now, store_facts, versions
 from training.evaluate.audit.predictions import THRESHOLD_KINDS
 from training.evaluate.audit.select import Filter, Selection
 from training.evaluate.audit.session import Audit
 from training.evaluate.audit.suggest import MOST
 from training.evaluate.audit.summary import Summary, agreed_verdicts
+from training.evaluate.audit.verdict_rows import VERDICT_COLUMNS, verdict_rows
 from training.evaluate.audit.verdicts import Entry, Subject
 from training.evaluate.rows import INTENDED_USE, Row, plain, to_csv
-from training.explain.budget import PLACES
 from training.io.atomic import atomic_path
+from training.io.privacy import exported
 from training.labels import display_name
 from training.words import percent
 
@@ -96,6 +98,8 @@ class Report:
             '"The map shows the error" are the verdicts "outside body" and "wrong organ".',
             "Suggestions are computed from where the positive evidence lies. They are no verdicts.",
         ]
+        own_warnings = [issue for issue in about["issues"] if "case" not in issue]
+        notes += [f"{issue['message'].capitalize()}. {issue['way_out']}" for issue in own_warnings]
         if about["verdicts_on_other_models"]:
             notes.append(f"{about['verdicts_on_other_models']} verdicts are about another model and do not count here.")
         return notes
@@ -152,12 +156,22 @@ def build_report(
     pictures
         How many predictions are shown: judged ones first, then the most confident others.
     """
+    start = time.perf_counter()
     chosen = wanted or Filter()
     wrong = audit.select(Filter(labels=chosen.labels, group=chosen.group))
     audit.evidence.work_out(wrong.rows.tolist(), progress)
     summary = audit.summary(chosen)
-    subjects = _to_show(audit, wrong, pictures)
-    return Report(about(audit), summary, verdict_rows(audit), _shown(audit, subjects, progress))
+    shown = _shown(audit, _to_show(audit, wrong, pictures), progress)
+    run = {"seconds": {"report": time.perf_counter() - start}, "versions": versions(), **_of_shown(audit, shown)}
+    return Report({**about(audit), **run}, summary, verdict_rows(audit), shown)
+
+
+def _of_shown(audit: Audit, shown: Sequence[Shown]) -> dict[str, Any]:
+    """Return devices and issues of the cases that are shown, with a warning of burned-in text that shows."""
+    facts = store_facts(audit.store, [one.picture.subject.case for one in shown])
+    with_ct = {one.picture.subject.case for one in shown if one.picture.has_ct}
+    burned_in = burned_in_warning(issue["code"] for issue in facts["issues"] if issue["case"] in with_ct)
+    return {"devices": facts["devices"], "issues": [*facts["issues"], *exported(burned_in)]}
 
 
 def about(audit: Audit) -> dict[str, Any]:
@@ -169,9 +183,9 @@ def about(audit: Audit) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "software": f"hirescam {__version__}",
         "intended_use": INTENDED_USE,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "time": now(),
         "store": {"name": store.path.name, "sha256": store.sha256},
-        "model": {"name": model.name, "sha256": model.sha256, "architecture": model.architecture},
+        "model": model_facts(model),
         "guarantee_words": model.guarantee_words,
         "where_words": where_words(audit) if model.has_maps else "",
         "threshold": THRESHOLD_KINDS[audit.predictions.kind],
@@ -184,34 +198,6 @@ def about(audit: Audit) -> dict[str, Any]:
 def where_words(audit: Audit) -> str:
     """Return how far the model's maps can tell where evidence lay; empty without a case."""
     return audit.store.explanation(audit.store.cases[0]).where_words if audit.store.cases else ""
-
-
-def verdict_rows(audit: Audit) -> list[dict[str, Any]]:
-    """Return one row for everything that stands, on right predictions too, by case and label."""
-    ordered = sorted(audit.standing.values(), key=lambda entry: (entry.subject, entry.reviewer))
-    return [_row(audit, entry) for entry in ordered]
-
-
-def _row(audit: Audit, entry: Entry) -> dict[str, Any]:
-    known = entry.subject.case in audit.predictions.case_index and entry.subject.label in audit.predictions.label_index
-    facts = audit.facts(entry.subject) if known else {}
-    shares = entry.facts.get("shares") or [None] * len(PLACES)
-    return {
-        "case": entry.subject.case,
-        "label": entry.subject.label,
-        "reviewer": entry.reviewer,
-        "verdict": None if entry.verdict is None else entry.verdict.value,
-        "tags": " ".join(entry.tags),
-        "comment": entry.comment,
-        **{name: facts.get(name) for name in ("probability", "threshold", "truth", "outcome")},
-        "outcome_when_judged": entry.facts.get("outcome"),
-        "suggestion": entry.facts.get("suggestion"),
-        **{f"evidence_{place.replace(' ', '_')}": part for place, part in zip(PLACES, shares, strict=True)},
-        "time": entry.time,
-        "model_sha256": entry.model_sha256,
-        "store_sha256": entry.store_sha256,
-        "view": json.dumps(dict(entry.view), sort_keys=True),
-    }
 
 
 def _to_show(audit: Audit, wrong: Selection, n: int) -> list[Subject]:
@@ -264,7 +250,7 @@ def write_report(
     report = build_report(audit, wanted, pictures, progress)
     with atomic_path(folder) as partial:
         partial.mkdir()
-        (partial / CSV_FILE).write_text(to_csv(report.verdicts), encoding="utf-8")
+        (partial / CSV_FILE).write_text(to_csv(report.verdicts, VERDICT_COLUMNS), encoding="utf-8")
         (partial / TABLES).mkdir()
         for name, rows in report.summary.tables().items():
             (partial / TABLES / f"{name}.csv").write_text(to_csv(rows), encoding="utf-8")
