@@ -17,6 +17,7 @@ from hirescam_napari._state import WINDOWS, Layout, ViewState
 from hirescam_napari._workers import Function, Job
 from hirescam_napari.views.export_panel import ExportChoice, ExportPanel
 from training.cohort.exporting import ExportCase, ExportRequest, export_case
+from training.cohort.run_report import report_beside
 from training.cohort.session_file import Session, write_session
 from training.evaluate.case_figures import FigureStyle
 from training.explain.result import METHODS
@@ -103,7 +104,8 @@ class Exporter(QObject):
         except InputError as refused:
             self._on_failed(refused)
             return
-        self.panel.set_status(f"Saved. Reopen it with: hirescam view {path.name}")
+        beside = report_beside(path).name
+        self.panel.set_status(f"Saved, with the report {beside} beside it. Reopen it with: hirescam view {path.name}")
 
     def _request(self, choice: ExportChoice) -> ExportRequest:
         state = self.controller.state

@@ -12,14 +12,16 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training import __version__
 from training.cohort.report import INTENDED_USE, write_report
-from training.cohort.results import CohortStore
 from training.explain.result import ModelInfo
 from training.io.privacy import exported
 from training.issues import Issue, warning
+
+if TYPE_CHECKING:
+    from training.cohort.results import CohortStore
 
 SIDE_SUFFIX = ".report.json"
 """Behind the whole name of a file: ``sheet.png`` has ``sheet.png.report.json``."""

@@ -2,7 +2,8 @@
 
 The file is a zip archive of ``session.json`` and ``case.zarr``. It holds no CT, no path and no patient data: the CT
 goes by the hash of its pixels, and where it is stays among this user's own settings (:mod:`training.cohort.places`),
-unless the path is asked for. Without its CT a session still opens: maps and plots, and a note.
+unless the path is asked for. Moved together with its CT it finds it again (:mod:`training.cohort.fingerprint`). Without
+its CT a session still opens: maps and plots, and a note. A report on how it was made stands beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,12 +19,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from training import __version__
+from training.cohort.fingerprint import Fingerprint, find_moved, fingerprint
 from training.cohort.inputs import Origin
 from training.cohort.places import find_place, remember_place
 from training.cohort.report import INTENDED_USE
+from training.cohort.run_report import model_facts, write_beside
 from training.cohort.store import CASE_FOLDER, read_case, write_case
 from training.explain.result import Explanation
 from training.io.atomic import atomic_path
+from training.io.privacy import exported
 from training.issues import InputError, error
 
 SUFFIX = ".hirescam"
@@ -57,7 +62,7 @@ class Session:
 
 
 def write_session(path: str | os.PathLike[str], session: Session, with_path: bool = False) -> None:
-    """Write ``session`` to ``path``, complete or not at all, and note for this user where its CT is.
+    """Write ``session`` to ``path``, complete or not at all, and its report beside it; note where its CT is.
 
     Parameters
     ----------
@@ -70,7 +75,7 @@ def write_session(path: str | os.PathLike[str], session: Session, with_path: boo
     InputError
         If the place, or the folder of the user's settings, is not writable.
     """
-    target = Path(path)
+    start, target = time.perf_counter(), Path(path)
     origin = session.origin
     if origin is not None and session.pixels_sha256:
         remember_place(session.pixels_sha256, origin)
@@ -80,6 +85,24 @@ def write_session(path: str | os.PathLike[str], session: Session, with_path: boo
             with tempfile.TemporaryDirectory() as folder:
                 write_case(Path(folder) / CASE_FOLDER, session.explanation)
                 _add_folder(archive, Path(folder))
+    request = {"with_path": with_path, "view": dict(session.view)}
+    write_beside(target, "session", _facts(session), request, {"write": time.perf_counter() - start})
+
+
+def _facts(session: Session) -> dict[str, Any]:
+    """Return what the report says of the CT and its result."""
+    found, pixels = session.explanation, {"pixels_sha256": session.pixels_sha256}
+    if found is None:
+        return pixels
+    return {
+        **pixels,
+        "case": found.case_id,
+        "model": model_facts(found.model),
+        "devices": [found.device],
+        "precision": found.precision,
+        "seconds_of_result": dict(found.seconds),
+        "issues": exported(found.issues),
+    }
 
 
 def _describe(session: Session, target: Path, with_path: bool) -> dict[str, Any]:
@@ -87,6 +110,7 @@ def _describe(session: Session, target: Path, with_path: bool) -> dict[str, Any]
     place = None
     if with_path and origin is not None:
         place = Path(os.path.relpath(origin.path.absolute(), target.absolute().parent)).as_posix()
+    known_by = None if origin is None else fingerprint(origin.path)
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -96,6 +120,7 @@ def _describe(session: Session, target: Path, with_path: bool) -> dict[str, Any]
         "series": None if origin is None else origin.series,
         "repair": origin is not None and origin.repair,
         "path": place,
+        "fingerprint": None if known_by is None else known_by.to_dict(),
         "has_result": session.explanation is not None,
         "view": dict(session.view),
     }
@@ -159,12 +184,16 @@ def _read_result(archive: zipfile.ZipFile, source: Path) -> Explanation:
 
 
 def _origin_of(about: Mapping[str, Any], source: Path) -> Origin | None:
-    """Return where the CT is: beside the session as it was saved, else as this user's settings say."""
+    """Return where the CT is: where the session says, else this user's settings, else where it was moved with it."""
     if about["path"]:
         there = source.absolute().parent / about["path"]
         if there.exists():
             return Origin(there, about["series"], about["repair"])
-    return find_place(about["pixels_sha256"]) if about["pixels_sha256"] else None
+    known = find_place(about["pixels_sha256"]) if about["pixels_sha256"] else None
+    if known is not None or not about.get("fingerprint"):
+        return known
+    moved = find_moved(source, Fingerprint(**about["fingerprint"]))
+    return None if moved is None else Origin(moved, about["series"], about["repair"])
 
 
 def _damaged(source: Path, detail: str) -> InputError:

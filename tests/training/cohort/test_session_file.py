@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
 import zipfile
@@ -106,3 +107,38 @@ def test_newer_and_damaged_ones_are_refused(session: Session, tmp_path: Path) ->
         archive.writestr("case.zarr/../../out.txt", "x")
     with pytest.raises(InputError, match="leads out of it"):
         read_session(path)
+
+
+@pytest.mark.parametrize("inside", [Path(), Path("series"), Path("..")])
+def test_moved_together_with_its_ct_it_finds_it_again(
+    tmp_path: Path, settings: Path, explanation_factory: Callable[..., Explanation], inside: Path
+) -> None:
+    study = tmp_path / "study" / "session"
+    ct = (study / inside / "Recognisable Name").resolve()
+    ct.mkdir(parents=True)
+    for n in range(3):
+        (ct / f"{n}.dcm").write_bytes(bytes([n]) * 200_000)
+    (ct.parent / "other.dcm").write_bytes(bytes(600_000))
+    study.mkdir(exist_ok=True)
+    result = explanation_factory(n_labels=3, n_groups=4)
+    write_session(study / "s.hirescam", Session(VIEW, result, "a" * 64, Origin(ct, 2, True)))
+    moved = tmp_path / "moved"
+    (tmp_path / "study").rename(moved)
+    found = read_session(moved / "session" / "s.hirescam")
+    expected = moved / "session" / inside / "Recognisable Name"
+    assert found.origin == Origin(expected.resolve(), 2, True)
+    assert found.view == VIEW
+    (expected / "1.dcm").write_bytes(bytes([9]) * 200_000)
+    assert read_session(moved / "session" / "s.hirescam").origin is None
+
+
+def test_a_report_goes_with_it(session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "s.hirescam"
+    write_session(path, session)
+    report = json.loads((tmp_path / "s.hirescam.report.json").read_text(encoding="utf-8"))
+    assert report["file"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert report["model"]["sha256"] == session.explanation.model.sha256  # type: ignore[union-attr]
+    assert report["versions"]["python"]
+    assert report["request"]["view"] == VIEW
+    assert {"devices", "seconds", "issues", "time", "precision"} <= set(report)
+    assert "Recognisable" not in json.dumps(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -40,6 +41,27 @@ def test_a_sheet_of_one_label_is_drawn(store: Path, tmp_path: Path) -> None:
     assert code == 0
     assert (tmp_path / "s.svg").read_bytes().startswith(b"<?xml")
     assert "not for clinical use" in text
+
+
+def test_every_file_is_named_and_has_its_report(store: Path, tmp_path: Path) -> None:
+    files = {"sheet": tmp_path / "s.png", "out": tmp_path / "pairs.csv"}
+    wanted = ["--pairs", "all", "--cases", "3", "--sheet", str(files["sheet"]), "-o", str(files["out"])]
+    done = CliRunner().invoke(create_app(), ["compare", str(store), "-l", "Atelectasis", *wanted])
+    assert done.exit_code == 0
+    for path in files.values():
+        assert f"wrote {path}" in done.stderr.splitlines()
+        report = json.loads(path.with_name(f"{path.name}.report.json").read_text(encoding="utf-8"))
+        assert report["file"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert report["request"]["label"] == "atelectasis"
+        assert len(report["store"]["sha256"]) == 64
+        assert report["versions"]["hirescam-napari"]
+        assert report["devices"]
+        assert report["seconds"]
+    done = CliRunner().invoke(create_app(), ["compare", str(store), "-l", "Atelectasis", *wanted, "--json"])
+    assert "wrote" not in done.stderr
+    document = json.loads(done.stdout)
+    assert document["files"] == ["s.png", "pairs.csv"]
+    assert [issue["code"] for issue in document["issues"]] == ["no-ct"]
 
 
 def test_mistakes_are_told(store: Path, tmp_path: Path) -> None:
