@@ -17,6 +17,17 @@ from training import __version__
 from training.commands.audit import Window, audit_command
 from training.commands.batch import batch
 from training.commands.check import check
+from training.commands.choices import (
+    Device,
+    DeviceOption,
+    ModelOption,
+    Placement,
+    PlacementOption,
+    Precision,
+    PrecisionOption,
+    RepairOption,
+    SeriesOption,
+)
 from training.commands.compare import compare
 from training.commands.evaluate import evaluate
 from training.commands.export import export
@@ -24,37 +35,15 @@ from training.commands.partition import partition
 from training.commands.reports import label_reports
 from training.commands.reproduce import reproduce
 from training.commands.train import train
-from training.console import AsJson, emit, print_table, progress_bars, reported, run, say, say_issues
-from training.labels import chosen_labels
-from training.words import caution_words
+from training.console import AsJson, Commands, emit, print_table, progress_bars, reported, run, say, say_issues, wrote
+from training.labels import chosen_labels, display_name
+from training.words import caution_words, counted
 
 if TYPE_CHECKING:
     from training.explain.result import Explanation
+    from training.labels import Label
     from training.models import Model
     from training.volume import Volume
-
-
-class Device(StrEnum):
-    """Where the network runs."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-    MPS = "mps"
-
-
-class Precision(StrEnum):
-    """How the network computes."""
-
-    FP32 = "fp32"
-    BF16 = "bf16"
-
-
-class Place(StrEnum):
-    """Where map cells stand."""
-
-    RECEPTIVE_FIELD = "receptive_field"
-    STRETCH = "stretch"
 
 
 class Size(StrEnum):
@@ -67,17 +56,30 @@ class Size(StrEnum):
 def explain(
     path: Annotated[Path, typer.Argument(help="DICOM folder, zip or enhanced file, NIfTI, NRRD, MetaImage or npz.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.json and case.zarr.")],
-    model: Annotated[str, typer.Option(help="Checkpoint file, demo, or ARCHITECTURE:random.")] = "demo",
-    series: Annotated[int | None, typer.Option(help="Number of the series, where there are several.")] = None,
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.AUTO,
-    precision: Annotated[Precision, typer.Option(help="How the network computes.")] = Precision.FP32,
-    placement: Annotated[Place, typer.Option(help="Where the cells of written maps stand.")] = Place.RECEPTIVE_FIELD,
-    maps: Annotated[list[str] | None, typer.Option(help="Label whose maps are written as NIfTI; repeatable.")] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended; recorded.")] = False,
-    keep_names: Annotated[bool, typer.Option("--keep-names", help="Name the case as the input is named.")] = False,
+    model: ModelOption = "demo",
+    series: SeriesOption = None,
+    device: DeviceOption = Device.AUTO,
+    precision: PrecisionOption = Precision.FP32,
+    placement: PlacementOption = Placement.RECEPTIVE_FIELD,
+    maps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--maps",
+            "--label",
+            "-l",
+            metavar="LABEL",
+            show_default="none",
+            help="Abnormality whose maps are written as NIfTI too; repeatable.",
+        ),
+    ] = None,
+    repair: RepairOption = False,
+    keep_names: Annotated[
+        bool,
+        typer.Option("--keep-names", help="Name the case as the input is named. Default: by a hash, as names tell."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Explain one CT: scores of all abnormalities, and Z, from which every map follows. Not for clinical use."""
+    """Explain one CT: the score of every abnormality, and what all its maps follow from. Not for clinical use."""
     with reported(as_json):
         from training.cohort.output import check_same_case, check_target, write_result
         from training.io.read import find_kind
@@ -99,14 +101,17 @@ def explain(
             emit(report)
         else:
             say_issues(case.issues[len(volume.issues) :])
-            _print_case(case, out)
+            _print_case(case)
+            wrote(out)
 
 
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder for the cohort.")],
-    n: Annotated[int, typer.Option("--n", min=1, help="How many phantoms.")] = 1,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many phantoms.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first; the same seed gives the same phantom.")] = 0,
-    size: Annotated[Size, typer.Option(help="full is 405 x 420 x 420 voxels of 0.8 mm.")] = Size.FULL,
+    size: Annotated[
+        Size, typer.Option(help="full: 405 x 420 x 420 voxels of 0.8 mm, minutes each; small: a cube to try with.")
+    ] = Size.FULL,
     as_json: AsJson = False,
 ) -> None:
     """Make a cohort of synthetic chest CTs with reports, labels and truth masks."""
@@ -120,14 +125,15 @@ def phantom(
         if as_json:
             emit(document)
         else:
-            typer.echo(f"{n} phantom(s) of size {size.value} in {out} ({document['seconds']:.1f} s)")
+            typer.echo(f"{counted(n, 'phantom')} of size {size.value} ({document['seconds']:.1f} s)")
+            wrote(out)
 
 
 def models(
     labels: Annotated[bool, typer.Option("--labels", help="List the 80 abnormalities instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the models, their size, and what their maps are worth."""
+    """List the models that can be named, their size, and what their maps are worth."""
     with reported(as_json):
         if labels:
             _list_labels(as_json)
@@ -139,6 +145,7 @@ def create_app(audit_window: Window | None = None) -> typer.Typer:
     """Return a new command line with every command that needs no window; ``audit`` opens one where it is given."""
     app = typer.Typer(
         name="hirescam",
+        cls=Commands,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -199,24 +206,33 @@ def _explained(model: Model, volume: Volume, device: Device, precision: Precisio
         return explain_ct(model, volume, device.value, precision.value, progress=progress)
 
 
-def _print_case(case: Explanation, out: Path, longest: int = 10) -> None:
+def _print_case(case: Explanation, longest: int = 10) -> None:
     best = case.scores.argsort()[::-1][:longest]
     rows = [
-        (case.labels[i], f"{case.probabilities[i]:.3f}", f"{case.scores[i]:+.3f}", _top_slice(case, int(i)))
+        (display_name(case.labels[i]), f"{case.probabilities[i]:.3f}", f"{case.scores[i]:+.3f}", *_places(case, int(i)))
         for i in best
     ]
-    print_table(f"Case {case.case_id}, model {case.model.name}", ("abnormality", "probability", "score", "group"), rows)
+    head = ("abnormality", "probability", "score", "slice", "group")
+    print_table(f"Case {case.case_id}, model {case.model.name}", head, rows, numbers=head[1:])
     typer.echo(case.model.guarantee_words)
     if case.has_maps:
         typer.echo(f"Largest completeness residual: {case.residual.max():.1e}\n{case.where_words}")
-    typer.echo(f"Results: {out}")
-    typer.echo(f"{len(rows)} of {len(case.labels)} abnormalities shown; the rest are in report.json.")
+        n, groups = counted(case.image_geometry.shape[0], "slice"), counted(case.cells.n_cells[0], "slice group")
+        typer.echo(
+            f"slice: the slice of the CT ({n}) with the highest score; group: the same among the model's {groups}. "
+            "Both count from 1 at the head."
+        )
+    typer.echo(f"{len(rows)} of {counted(len(case.labels), 'abnormality')} shown; all are in report.json.")
     caution = caution_words(case.model.training)
     typer.echo(f"For research only. Model {case.model.name}: {caution}.")
 
 
-def _top_slice(case: Explanation, label: int) -> int | str:
-    return case.top_slice(label) if case.has_maps else "-"
+def _places(case: Explanation, label: int) -> tuple[int | str, int | str]:
+    """Return the CT slice and the slice group with the highest score, both counted from 1."""
+    if not case.has_maps:
+        return "-", "-"
+    group = case.top_slice(label)
+    return case.image_slice(group) + 1, group + 1
 
 
 def _list_models(as_json: bool) -> None:
@@ -240,7 +256,8 @@ def _list_models(as_json: bool) -> None:
         )
         for one in found
     ]
-    print_table("Models", ("name", "input", "Z", "parameters", "operations", "guarantee"), rows)
+    head = ("name", "input", "Z", "parameters", "operations", "guarantee")
+    print_table("Models", head, rows, numbers=("parameters", "operations"))
     words = {one["guarantee"]: one["guarantee_words"] for one in found}
     typer.echo("\n" + "\n".join(f"{kind}: {text}" for kind, text in words.items()))
     say("A checkpoint file (.safetensors) can be given instead of a name.")
@@ -250,10 +267,15 @@ def _list_labels(as_json: bool) -> None:
     from training.labels import all_labels
 
     if as_json:
-        emit({"labels": [{"name": one.name, "region": one.region, "kind": one.kind} for one in all_labels()]})
+        emit({"labels": [_label_entry(one) for one in all_labels()]})
         return
-    rows = [(one.name, one.display, one.region, one.kind) for one in all_labels()]
-    print_table("Abnormalities", ("name", "display", "region", "kind"), rows)
+    rows = [(one.display, one.name, one.region, one.kind) for one in all_labels()]
+    print_table("Abnormalities", ("abnormality", "name in files", "region", "kind"), rows)
+    say("Options such as --label take either name; upper case, hyphens and underscores do not matter.")
+
+
+def _label_entry(one: Label) -> dict[str, str]:
+    return {"name": one.name, "display_name": one.display, "region": one.region, "kind": one.kind}
 
 
 app = create_app()

@@ -1,19 +1,23 @@
 """How commands speak: results on stdout, progress and messages on stderr, ``--json`` for machines, exit codes.
 
-0 done, 1 an error, 2 wrong usage or a choice is needed, 130 stopped by the user. Mistakes of the user never show a
-traceback; anything unexpected does.
+0: done. 2: the command as it was typed cannot run, or a choice is needed: an unknown option, model, label, layout,
+preset or setting, options that do not go together, an empty path, several series. 1: anything else that went wrong:
+files that are missing, damaged or in the way, a case that failed, a full disk. 130: stopped by the user. Mistakes of a
+user never show a traceback; anything unexpected does.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from training.issues import Cancelled, InputError, Issue, Severity
 
@@ -24,7 +28,28 @@ PIPED_WIDTH = 160
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
+USAGE_CODES = frozenset(
+    "bad-setting device-unknown map-variant model-unknown no-preset no-such-label no-such-layout no-such-series "
+    "options-clash precision-unknown too-many-inputs unknown-setting".split()
+)
+"""Codes of issues that say that the command itself must be changed, not a file: exit code 2."""
+
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # UsageError, which typer does not export
+
+
+class Commands(TyperGroup):
+    """The group of all commands: refuses an empty argument before any command sees it.
+
+    An empty path means the current folder to the system, which is never what a script with an unset variable meant.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Return the arguments; raises ``typer.BadParameter`` if one is empty."""
+        for before, argument in zip(["", *args], args, strict=False):
+            if not argument.strip() or re.fullmatch(r"--[\w-]+=\s*", argument):
+                name = argument.partition("=")[0].strip() or (before if before.startswith("-") else "an argument")
+                raise typer.BadParameter(f"{name} is empty; the current folder is written as a dot (.)")
+        return super().parse_args(ctx, args)
 
 
 def emit(document: Mapping[str, Any]) -> None:
@@ -49,14 +74,16 @@ def say_issues(issues: Iterable[Issue]) -> None:
         say(str(issue))
 
 
-def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table on stdout."""
+def print_table(
+    title: str, head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Collection[str] = ()
+) -> None:
+    """Print a table on stdout; the columns that are ``numbers`` end at the same place."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in head:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", justify="right" if name in numbers else "left")
     for row in rows:
         table.add_row(*(str(value) for value in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
@@ -64,7 +91,10 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[int, int, str], None]]:
-    """Yield ``progress(done, total, stage)``, which draws one bar per stage on stderr."""
+    """Yield ``progress(done, total, stage)``, which draws one bar per stage on stderr; each reaches its end on success.
+
+    A stage that comes again, or begins again, gets a bar of its own: no bar ever goes back.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -79,16 +109,22 @@ def progress_bars() -> Iterator[Callable[[int, int, str], None]]:
     counted = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
     timed = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Progress(*counted, *timed, console=Console(stderr=True)) as bars:
-        tasks: dict[str, TaskID] = {}
+        now: tuple[str, int, TaskID] | None = None
+
+        def finish() -> None:
+            if now is not None:
+                bars.update(now[2], completed=bars.tasks[-1].total or 0)
 
         def progress(done: int, total: int, stage: str) -> None:
-            if stage not in tasks:
-                for earlier in bars.tasks:  # a new stage begins when all before it are done
-                    bars.update(earlier.id, completed=earlier.total or 0)
-                tasks[stage] = bars.add_task(stage)
-            bars.update(tasks[stage], completed=done, total=total)
+            nonlocal now
+            if now is None or stage != now[0] or done < now[1]:  # another stage begins when the one before it is done
+                finish()
+                now = (stage, done, bars.add_task(stage))
+            now = (stage, done, now[2])
+            bars.update(now[2], completed=done, total=total)
 
         yield progress
+        finish()  # what ended well is done, also where an early end was found
 
 
 @contextmanager
@@ -111,7 +147,7 @@ def reported(as_json: bool) -> Iterator[None]:
         raise typer.Exit(USAGE) from None
     except InputError as failure:
         _refuse(failure, as_json)
-        raise typer.Exit(ERROR) from None
+        raise typer.Exit(exit_code(failure)) from None
     except OSError as failure:
         issue = _disk_issue(failure)
         if issue is None:
@@ -123,6 +159,12 @@ def reported(as_json: bool) -> Iterator[None]:
             emit({"error": "stopped", "issues": []})
         say("Stopped; nothing is half-written.")
         raise typer.Exit(STOPPED) from None
+
+
+def exit_code(failure: InputError) -> int:
+    """Return 2 if every error says that the command itself must be changed, else 1."""
+    errors = [issue for issue in failure.issues if issue.severity is Severity.ERROR]
+    return USAGE if errors and all(issue.code in USAGE_CODES for issue in errors) else ERROR
 
 
 def run(app: typer.Typer) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Literal
 
-from training.issues import InputError, error
+from training.issues import InputError, Issue, error
 
 Region = Literal["lung", "heart", "great vessel", "mediastinum"]
 OrganGroup = Literal["lung", "mediastinum"]
@@ -90,16 +91,36 @@ def file_stem(name: str) -> str:
 
 
 def chosen_labels(names: Iterable[str], known: Sequence[str]) -> list[str]:
-    """Return ``names`` as a model spells them that has the labels ``known``; any known spelling is understood.
+    """Return ``names`` as a model spells them that has the labels ``known``.
+
+    The paper's names and the names that readers see are understood alike; case, hyphens and underscores do not matter.
 
     Raises
     ------
     InputError
-        If the model lacks one; all that are missing are named.
+        If the model lacks one; all that are missing are named, each with the nearest that the model has.
     """
-    found = [find_label(name).name if is_known(name) and name not in known else name for name in names]
-    missing = [name for name in found if name not in known]
+    spelled = _spellings(known)
+    wanted = list(names)
+    missing = [name for name in wanted if _key(name) not in spelled]
     if missing:
-        way_out = "`hirescam models --labels` lists all names; a model may know fewer."
-        raise InputError(error("no-such-label", f"the model has no label called {name!r}", way_out) for name in missing)
-    return found
+        raise InputError(_no_label(name, spelled) for name in missing)
+    return [name if name in known else spelled[_key(name)] for name in wanted]
+
+
+def _spellings(known: Sequence[str]) -> dict[str, str]:
+    """Return, by every key that means it, each label as the model spells it; its own spelling comes first."""
+    spelled = {_key(name): name for name in known}
+    for name in known:
+        if is_known(name):
+            label = find_label(name)
+            spelled.setdefault(_key(label.name), name)
+            spelled.setdefault(_key(label.display), name)
+    return spelled
+
+
+def _no_label(name: str, spelled: Mapping[str, str]) -> Issue:
+    near = get_close_matches(_key(name), spelled, 1)
+    hint = f"Did you mean {display_name(spelled[near[0]])!r}? " if near else ""
+    way_out = f"{hint}`hirescam models --labels` lists all names; a model may know fewer."
+    return error("no-such-label", f"the model has no label called {name!r}", way_out)

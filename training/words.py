@@ -10,6 +10,48 @@ NOT_FOR_CLINICAL_USE = "not for clinical use"
 NOT_AVAILABLE = "n/a"
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a count with its noun, whose last word is in the plural unless there is exactly one.
+
+    Examples
+    --------
+    >>> counted(1, "case"), counted(0, "wrong prediction"), counted(2, "abnormality"), counted(1200, "CT")
+    ('1 case', '0 wrong predictions', '2 abnormalities', '1,200 CTs')
+    """
+    return f"{n:,} {noun if n == 1 else plural(noun)}"
+
+
+def counted_of(n: int, total: int, noun: str) -> str:
+    """Return a part of a count: the noun goes with the whole.
+
+    Examples
+    --------
+    >>> counted_of(1, 1, "case"), counted_of(1, 7, "case")
+    ('1 of 1 case', '1 of 7 cases')
+    """
+    return f"{n:,} of {counted(total, noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of a noun, or of the last word of several."""
+    if noun.endswith("series"):
+        return noun
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
+
+
+def agreed(n: int, one: str, many: str) -> str:
+    """Return the form of a verb or pronoun that goes with a count: "is" or "are".
+
+    Examples
+    --------
+    >>> agreed(1, "is", "are"), agreed(0, "is", "are")
+    ('is', 'are')
+    """
+    return one if n == 1 else many
+
+
 def caution_words(training: object) -> str:
     """Return what a model is not for, from what its checkpoint says of its training."""
     told = str(training).lower()

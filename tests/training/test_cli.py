@@ -15,10 +15,14 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import rich.progress
+from typer.core import TyperGroup, TyperOption
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from training.cli import create_app
 from training.cohort.store import read_case
+from training.console import progress_bars
 from training.explain import explain
 from training.geometry import Geometry
 from training.io import read_ct
@@ -178,12 +182,13 @@ def test_user_errors_have_words_and_no_traceback(folder: Path, tmp_path: Path) -
         ("explain", folder / "Doe_Jane.nii.gz", "--model", model, "-o", tmp_path / "bad.nii" / "o"): "not permitted",
     }.items():
         result = run(*arguments)
-        assert result.exit_code == 1, arguments
+        code = 2 if fact in ("gone", "'x'") else 1  # a name that does not exist is wrong usage, a bad file is not
+        assert result.exit_code == code, arguments
         assert fact in result.stderr
         assert "Traceback" not in result.output
         assert result.stdout == ""
         machine = run(*arguments, "--json")
-        assert machine.exit_code == 1
+        assert machine.exit_code == code
         document = json.loads(machine.stdout)
         assert document["error"]
         assert document["issues"][0]["severity"] == "error"
@@ -224,6 +229,48 @@ def test_wrong_usage_exits_with_2(folder: Path, tmp_path: Path) -> None:
     assert run("explain").exit_code == 2
     assert run_explain(folder, tmp_path / "out", "--device", "toaster").exit_code == 2
     assert run("nonsense").exit_code == 2
+
+
+@pytest.mark.parametrize("words", [("--out", ""), ("--out=",), ("-o", " "), ("-o", "there", "--model", "")])
+def test_an_empty_path_is_not_the_current_folder(folder: Path, words: tuple[str, ...]) -> None:
+    refused = run("explain", folder / "Doe_Jane.nii.gz", *words)
+    assert refused.exit_code == 2
+    assert "is empty" in refused.stderr
+
+
+def test_every_option_says_what_it_is_without_it() -> None:
+    """A default, a word for it, "required", or an on-off switch, which is off."""
+    group = get_command(create_app())
+    assert isinstance(group, TyperGroup)
+    silent = [
+        f"{name} {option.opts[0]}"
+        for name, command in group.commands.items()
+        for option in command.params
+        if isinstance(option, TyperOption) and option.name != "help" and not option.required and not option.is_flag
+        if option.show_default is False or (option.default is None and not isinstance(option.show_default, str))
+    ]
+    assert silent == []
+
+
+def test_bars_reach_their_end_and_never_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+
+    class Watched(rich.progress.Progress):
+        def stop(self) -> None:
+            drawn.extend(self.tasks)
+            super().stop()
+
+    monkeypatch.setattr("rich.progress.Progress", Watched)
+    with progress_bars() as progress:
+        for step in ((0, 3, "reading"), (1, 3, "reading"), (0, 12, "training"), (11, 12, "training")):
+            progress(*step)
+        progress(1, 4, "training")  # begins again
+        progress(2, 4, "training")
+    assert [(task.description, task.completed, task.total) for task in drawn] == [
+        ("reading", 3, 3),
+        ("training", 12, 12),
+        ("training", 4, 4),
+    ]
 
 
 def test_unexpected_failures_are_not_hidden(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

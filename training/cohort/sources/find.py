@@ -34,7 +34,7 @@ def find_source(data: Path, kind: str | None = None, memo: Path | None = None, w
         return RadChestCT(data)
     if chosen == "ct-rate":
         return CtRate(data, memo=memo, workers=workers)
-    raise InputError(error("no-cohort", f"there is no layout {kind!r}", f"Choose one of {', '.join(KINDS)}."))
+    raise InputError(error("no-such-layout", f"there is no layout {kind!r}", f"Choose one of {', '.join(KINDS)}."))
 
 
 def _kind_of(data: Path) -> str:
