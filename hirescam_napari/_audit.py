@@ -251,7 +251,7 @@ class AuditController(QObject):
         else:
             books = books_words(found.books, m, float(self.audit.store.scores[n, m]))
             issues: tuple[Issue, ...] = () if found.issue is None else (found.issue,)
-            suggestion = found.books.suggestion(m).words
+            suggestion = self.audit.suggestion_words(subject, found.books)
             report = report_words(found, subject.label)
             self.panel.judge.show_prediction(title, facts, suggestion, books, report, issues)
         self._show_said()

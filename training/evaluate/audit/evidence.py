@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.cohort.results import CohortStore
+from training.evaluate.audit.missed import MISSED, MissedWords, missed
 from training.evaluate.audit.predictions import Predictions
 from training.evaluate.audit.suggest import HINTS, Hint, Suggestion, hints
 from training.evaluate.audit.verdicts import Subject
@@ -32,7 +33,7 @@ EVIDENCE_FILE = "evidence.npz"
 """In the folder of the verdicts; it can be removed at any time and is worked out again."""
 
 N_PLACES = len(PLACES)
-_COLUMNS = ("hints", "shares", "even")
+_COLUMNS = ("hints", "shares", "even", "allowed", "every", "bias")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,18 @@ class Books:
         if hint is Hint.UNKNOWN or total <= 0:
             return Suggestion(hint)
         return Suggestion(hint, tuple(float(part) / total for part in self.positive[m]), even)
+
+    @property
+    def every(self) -> Float32:
+        """float32 [M]: all evidence for and against and the bias, without signs; NaN where nothing is known."""
+        return np.asarray(self.positive.sum(axis=1) - self.negative.sum(axis=1) + np.abs(self.bias), dtype=np.float32)
+
+    def missed(self, m: int, threshold: float) -> MissedWords:
+        """Return what the books suggest about label ``m`` if it was missed; ``threshold`` is the score there."""
+        allowed, bias = float(self.positive[m, 0]), float(self.bias[m])
+        (code,) = missed(self.positive[m, :1], self.every[m : m + 1], self.bias[m : m + 1], np.array([threshold]))
+        against = tuple(float(part) for part in self.negative[m])
+        return MissedWords(MISSED[code], allowed, bias, threshold, against)
 
 
 def books_of(explanation: Explanation, cells: OrganCells | None, sides: Callable[[str], frozenset[str]]) -> Books:
@@ -116,6 +129,9 @@ class Evidence:
         """float32 [N, M, 4]: of the positive evidence at ``PLACES``."""
         self.even = np.full(shape, np.nan, dtype=np.float32)
         """float32 [N, M]: the share of the allowed organ if the evidence were spread evenly."""
+        self.allowed, self.every, self.bias = (np.full(shape, np.nan, dtype=np.float32) for _ in range(3))
+        """float32 [N, M], score units: positive evidence in the allowed organ; all evidence and the bias without signs;
+        the bias."""
         if self.file is not None:
             self.take_kept(self.file.parent)
 
@@ -147,6 +163,10 @@ class Evidence:
             outside = self.shares[..., 0] < 0.5
         return np.asarray(outside & (self.hints != HINTS.index(Hint.HARDLY_ANY)))
 
+    def missed(self, predictions: Predictions) -> npt.NDArray[np.int8]:
+        """Return int8 [N, M], positions in ``MISSED``: why each label would have been missed at these thresholds."""
+        return missed(self.allowed, self.every, self.bias, predictions.threshold_scores)
+
     def hint(self, predictions: Predictions, subject: Subject) -> Hint | None:
         """Return the hint for ``subject``, None if its case was not worked out."""
         n, m = predictions.at(subject)
@@ -157,6 +177,7 @@ class Evidence:
         total = books.positive.sum(axis=1, keepdims=True)
         self.shares[n] = np.divide(books.positive, total, out=np.full_like(books.positive, np.nan), where=total > 0)
         self.even[n] = books.even[:, 0]
+        self.allowed[n], self.every[n], self.bias[n] = books.positive[:, 0], books.every, books.bias
         self.known[n] = True
 
     def _keep(self) -> None:

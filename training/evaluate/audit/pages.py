@@ -31,6 +31,13 @@ SECTIONS = {
             "outside",
         ),
     ),
+    "missed": (
+        "Why abnormalities may have been missed",
+        "False negatives by what the books suggest: the model saw next to nothing in the organ where the abnormality "
+        "may lie; what it saw there would have been enough, but evidence against it outweighed that; or it was too "
+        "little to make up for the bias.",
+        None,
+    ),
     "against_suggestions": ("Suggestions against verdicts", "Counts of judged wrong predictions.", None),
     "agreement": ("Agreement between reviewers", "On what both judged.", ("first", "second", "n", "observed", "kappa")),
     "progress": ("Progress", "Wrong predictions judged.", ("label", "reviewer", "wrong", "judged")),

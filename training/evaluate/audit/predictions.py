@@ -120,6 +120,11 @@ class Predictions:
         return np.asarray(np.abs(_log_odds(self.probabilities) - _log_odds(self.thresholds)))
 
     @cached_property
+    def threshold_scores(self) -> FloatArray:
+        """float64 [M]: the scores (log odds) at the thresholds."""
+        return _log_odds(self.thresholds)
+
+    @cached_property
     def case_index(self) -> Mapping[str, int]:
         """Position of every case."""
         return {name: n for n, name in enumerate(self.cases)}

@@ -96,7 +96,8 @@ class Report:
             "95 % interval from drawing cases with replacement. Where reviewers differ, the verdict given most often "
             "counts, if there is one.",
             '"The map shows the error" are the verdicts "outside body" and "wrong organ".',
-            "Suggestions are computed from where the positive evidence lies. They are no verdicts.",
+            "Suggestions are computed from where the positive evidence lies, for missed abnormalities also from what "
+            "outweighed it. They are no verdicts.",
         ]
         own_warnings = [issue for issue in about["issues"] if "case" not in issue]
         notes += [f"{issue['message'].capitalize()}. {issue['way_out']}" for issue in own_warnings]
@@ -219,7 +220,7 @@ def _shown(audit: Audit, subjects: Sequence[Subject], progress: Progress | None)
         for subject in own:
             entries = tuple(e for (_, s), e in sorted(audit.standing.items()) if s == subject)
             view = entries[-1].view if entries else None
-            suggestion = books.suggestion(audit.predictions.label_index[subject.label]).words
+            suggestion = audit.suggestion_words(subject, books)
             picture = illustrator.draw(subject, view)
             shown.append(Shown(picture, audit.facts(subject), suggestion, entries))
             if progress is not None:

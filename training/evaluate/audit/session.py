@@ -10,6 +10,7 @@ from typing import Any
 from training.cohort.results import CohortStore
 from training.evaluate.audit.evidence import Books, Evidence
 from training.evaluate.audit.log import FOLDER, VerdictLog, read_log
+from training.evaluate.audit.missed import MissedWords
 from training.evaluate.audit.predictions import Predictions, ThresholdKind
 from training.evaluate.audit.select import Filter, Selection, select
 from training.evaluate.audit.summary import Summary, summarise
@@ -137,7 +138,21 @@ class Audit:
         if books is not None:
             suggestion = books.suggestion(m)
             found |= {"suggestion": suggestion.hint.value, "shares": suggestion.shares}
+            missed = self._missed(subject, books)
+            found |= {"missed": None if missed is None else missed.kind.value}
         return found
+
+    def suggestion_words(self, subject: Subject, books: Books) -> str:
+        """Return what the books of its case suggest about ``subject``; for a missed abnormality also why."""
+        found, missed = books.suggestion(self.predictions.at(subject)[1]).words, self._missed(subject, books)
+        return found if missed is None else f"{found} {missed.words}".strip()
+
+    def _missed(self, subject: Subject, books: Books) -> MissedWords | None:
+        """Return why ``subject`` was missed, None if it was not."""
+        n, m = self.predictions.at(subject)
+        if not self.predictions.false_negative[n, m]:
+            return None
+        return books.missed(m, float(self.predictions.threshold_scores[m]))
 
     def summary(self, wanted: Filter | None = None) -> Summary:
         """Return the audit in numbers, as far as the books are known."""

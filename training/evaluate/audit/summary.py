@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from training.evaluate.audit.agreement import agreements, share
 from training.evaluate.audit.evidence import Evidence
+from training.evaluate.audit.missed import MISSED
 from training.evaluate.audit.predictions import Outcome, Predictions
 from training.evaluate.audit.select import Filter, Selection, select
 from training.evaluate.audit.suggest import HINTS, Hint
@@ -43,6 +44,8 @@ class Summary:
         By label: wrong predictions whose books are known, how many each suggestion fits, the share (of those that have
         evidence) with most of it outside the allowed organ, and the median share of the evidence inside it, as found
         and if it were spread evenly.
+    missed
+        By label: false negatives whose books are known, and how many of them each of ``MISSED`` fits.
     against_suggestions
         By suggestion and verdict: how many judged wrong predictions.
     agreement
@@ -55,13 +58,14 @@ class Summary:
     verdicts: Rows
     by_label: Rows
     suggestions: Rows
+    missed: Rows
     against_suggestions: Rows
     agreement: Rows
     counts: Mapping[str, Any]
 
     def tables(self) -> dict[str, Rows]:
         """Return the rows of every table by its name; tables without rows are left out."""
-        names = ("verdicts", "by_label", "suggestions", "against_suggestions", "agreement", "progress")
+        names = ("verdicts", "by_label", "suggestions", "missed", "against_suggestions", "agreement", "progress")
         return {name: getattr(self, name) for name in names if getattr(self, name)}
 
 
@@ -85,6 +89,7 @@ def summarise(
         verdicts=tuple(row for who in _columns(reviewers) for row in _verdict_rows(said, who)),
         by_label=tuple(_label_rows(said, labels)),
         suggestions=tuple(_suggestion_rows(predictions, evidence, wrong, labels)),
+        missed=tuple(_missed_rows(predictions, evidence, wrong, labels)),
         against_suggestions=tuple(_crossed(predictions, evidence, said)),
         agreement=tuple(_agreement_rows(said)),
         counts=_counts(predictions, wrong, said, standing),
@@ -183,6 +188,17 @@ def _suggestion_rows(
             "in_allowed": _median(evidence.shares[rows, m, 0]),
             "evenly_spread": _median(evidence.even[rows, m]),
         }
+
+
+def _missed_rows(predictions: Predictions, evidence: Evidence, wrong: Selection, labels: list[str]) -> Iterable[Row]:
+    codes = evidence.missed(predictions)
+    for label in labels:
+        m = predictions.label_index[label]
+        rows = wrong.rows[wrong.columns == m]
+        rows = rows[evidence.known[rows] & predictions.false_negative[rows, m]]
+        if len(rows):
+            fits = {kind.value: int((codes[rows, m] == code).sum()) for code, kind in enumerate(MISSED)}
+            yield {"label": label, "missed": len(rows), **fits}
 
 
 def _median(values: npt.NDArray[np.floating]) -> float | None:

@@ -12,7 +12,7 @@ from training.explain.budget import PLACES
 EVIDENCE_COLUMNS = tuple(f"evidence_{place.replace(' ', '_')}" for place in PLACES)
 VERDICT_COLUMNS = (
     *("case", "label", "reviewer", "verdict", "tags", "comment"),
-    *("probability", "threshold", "truth", "outcome", "outcome_when_judged", "suggestion"),
+    *("probability", "threshold", "truth", "outcome", "outcome_when_judged", "suggestion", "missed"),
     *EVIDENCE_COLUMNS,
     *("time", "model_sha256", "store_sha256", "view"),
 )
@@ -39,6 +39,7 @@ def _row(audit: Audit, entry: Entry) -> dict[str, Any]:
         **{name: facts.get(name) for name in ("probability", "threshold", "truth", "outcome")},
         "outcome_when_judged": entry.facts.get("outcome"),
         "suggestion": entry.facts.get("suggestion"),
+        "missed": entry.facts.get("missed"),
         **dict(zip(EVIDENCE_COLUMNS, shares, strict=True)),
         "time": entry.time,
         "model_sha256": entry.model_sha256,

@@ -10,10 +10,11 @@ import pytest
 from tests.stores import make_store
 from training.cohort.results import CohortStore, open_store
 from training.evaluate.audit.log import VerdictLog
-from training.evaluate.audit.report import headline, write_report
+from training.evaluate.audit.report import build_report, headline, write_report
 from training.evaluate.audit.select import Filter
 from training.evaluate.audit.session import Audit, audit_folder
 from training.evaluate.audit.summary import ANYBODY, SHOWN
+from training.evaluate.audit.verdict_rows import VERDICT_COLUMNS
 from training.evaluate.audit.verdicts import VERDICTS, Verdict
 from training.issues import InputError
 
@@ -123,3 +124,23 @@ def test_a_missing_ct_is_told_with_its_place(tmp_path: Path) -> None:
     unknown = source_ct(open_store(make_store(tmp_path / "other", n_cases=2)), "case-0000")
     assert unknown.issue is not None
     assert "does not say where it was" in unknown.issue.message
+
+
+def test_without_a_verdict_the_table_still_has_its_header(store: CohortStore, tmp_path: Path) -> None:
+    write_report(tmp_path / "report", Audit(store), pictures=0)
+    (line,) = (tmp_path / "report" / "verdicts.csv").read_text().splitlines()
+    assert line.startswith("case,label,reviewer,verdict,tags,comment,probability,threshold,")
+
+
+def test_the_header_names_every_column_in_its_order(audited: CohortStore, tmp_path: Path) -> None:
+    write_report(tmp_path / "report", Audit(audited), pictures=0)
+    header = (tmp_path / "report" / "verdicts.csv").read_text().splitlines()[0]
+    assert header.split(",") == list(VERDICT_COLUMNS)
+
+
+def test_the_report_says_how_it_was_made(audited: CohortStore) -> None:
+    document = build_report(Audit(audited), pictures=2).to_dict()
+    assert document["versions"]["hirescam-napari"]
+    assert document["seconds"]["report"] > 0
+    assert document["devices"]
+    assert isinstance(document["issues"], list)
