@@ -15,6 +15,7 @@ import typer
 
 from training.cli import create_app
 from training.commands.audit import AuditRequest
+from training.commands.choices import ModelOption
 from training.console import AsJson, emit, reported, run
 from training.issues import InputError, error
 
@@ -23,8 +24,11 @@ _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
 def view(
     paths: Annotated[list[Path], typer.Argument(help="A CT, a folder made by explain, both, or a saved session.")],
-    model: Annotated[str, typer.Option(help="Checkpoint file, demo, or ARCHITECTURE:random.")] = "demo",
-    report: Annotated[Path | None, typer.Option(help="Its report: a text file, or a CSV of case and report.")] = None,
+    model: ModelOption = "demo",
+    report: Annotated[
+        Path | None,
+        typer.Option(show_default="none", help="The CT's report: a text file, or a CSV of case and report."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Open a CT in the viewer and explain it there. Not for clinical use."""
@@ -37,8 +41,10 @@ def view(
 
 
 def demo(
-    headless: Annotated[bool, typer.Option("--headless", help="No window for a user: leave pictures instead.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures.")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Leave pictures. Default: open a window.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", show_default="none", help="With --headless: folder of the pictures.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Open the viewer on phantoms with the demo model (trained on phantoms; not for clinical use)."""

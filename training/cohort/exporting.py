@@ -158,6 +158,12 @@ def export_case(
     return report
 
 
+def check_maps(has_maps: bool, model: str) -> None:
+    """Refuse to export from a model without maps; raises ``InputError``."""
+    if not has_maps:
+        raise InputError(error("no-map", f"{model} has no maps", "Export from a model that has maps."))
+
+
 def _check_request(case: ExportCase, request: ExportRequest) -> None:
     """Refuse what cannot work before anything is made."""
     explanation = case.explanation
@@ -165,9 +171,7 @@ def _check_request(case: ExportCase, request: ExportRequest) -> None:
     unknown = sorted(set(request.formats) - set(EXPORT_FORMATS))
     if unknown:
         raise ValueError(f"no export format is called {unknown[0]!r}; there are {', '.join(EXPORT_FORMATS)}")
-    if not explanation.has_maps:
-        way_out = "Export from a model that has maps."
-        raise InputError(error("no-map", f"{explanation.model.name} has no maps", way_out))
+    check_maps(explanation.has_maps, explanation.model.name)
     if "dicom" in request.formats and case.origin is None:
         fact = "DICOM objects must refer to the CT's images, and the CT was not given"
         raise InputError(error("not-dicom-source", fact, "Give the DICOM series beside the result, or export NIfTI."))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,10 @@ def settings(
     name: str | None,
     file: Path | None,
     changes: Iterable[str],
-    epochs: int | None = None,
-    seed: int | None = None,
+    own: Mapping[str, object] | None = None,
     resumed: Path | None = None,
 ) -> TrainConfig:
-    """Return the preset ``name``, changed by a TOML ``file``, by ``section.name=value`` and by what has an own option.
+    """Return the preset ``name``, changed by a TOML ``file``, by ``section.name=value`` and by ``own`` options.
 
     Without a preset and a file, the settings of the run in the folder ``resumed`` come first; else preset ``paper``.
 
@@ -46,8 +46,7 @@ def settings(
         config = load_config(file, config)
     elif name is None and resumed is not None and (resumed / CONFIG_FILE).is_file():
         config = load_config(resumed / CONFIG_FILE)
-    own = {"run.epochs": epochs, "run.seed": seed}
-    return override(config, [*changes, *(f"{key}={value}" for key, value in own.items() if value is not None)])
+    return override(config, [*changes, *(f"{key}={json.dumps(value)}" for key, value in (own or {}).items())])
 
 
 def check_run_folder(output: Path, resume: bool) -> None:
@@ -113,13 +112,13 @@ def train_on_folder(
 
 
 def summary(trained: Trained) -> dict[str, Any]:
-    """Return what a run came to as plain JSON types; files by their base names."""
+    """Return what a run came to as plain JSON types; files by their base names, epochs counted from 0."""
     place = trained.place
     return {
         "last": trained.last.name,
         "best": trained.best.name,
         "epochs_done": place.epochs_done,
-        "best_epoch": place.best_epoch,
+        "best_epoch_index": place.best_epoch,
         "best_loss": place.best_loss,
         "epochs": [asdict(record) for record in place.history],
     }

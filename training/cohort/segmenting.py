@@ -48,6 +48,11 @@ def is_done(out: Path) -> bool:
     return (out / ORGANS_FILE).is_file() and (out / QC_FILE).is_file()
 
 
+def passed(out: Path) -> bool:
+    """Return True if the complete result in ``out`` passed its quality control."""
+    return bool(json.loads((out / QC_FILE).read_text(encoding="utf-8"))["passed"])
+
+
 def check_folder(out: Path) -> None:
     """Refuse a place that holds anything else than an earlier result.
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from training.console import AsJson, emit, print_table, progress_bars, reported, say, wrote
-from training.labels import chosen_labels
+from training.labels import chosen_labels, display_name
+from training.words import counted
 
 if TYPE_CHECKING:
     from training.evaluate.audit.select import Filter
@@ -49,17 +50,37 @@ def audit_command(window: Window | None = None) -> Callable[..., None]:
     def audit(
         store: Annotated[Path, typer.Argument(help="Cohort store made by `hirescam batch`.")],
         export: Annotated[
-            Path | None, typer.Option("--export", help="Write the report to this new folder: CSV, JSON, HTML, PDF.")
+            Path | None,
+            typer.Option(
+                "--export", show_default="none", help="Write the report to this folder: CSV, JSON, HTML, PDF."
+            ),
         ] = None,
-        reviewer: Annotated[str | None, typer.Option(help="Who judges; the name of your account by default.")] = None,
-        threshold: Annotated[Threshold, typer.Option(help="median: of the cohort, as the paper's authors.")] = (
-            Threshold.CHECKPOINT
-        ),
+        reviewer: Annotated[
+            str | None, typer.Option(show_default="the name of your account", help="Who judges.")
+        ] = None,
+        threshold: Annotated[
+            Threshold,
+            typer.Option(
+                help="From which probability an abnormality counts as predicted: the checkpoint's threshold, or the "
+                "median of the cohort, as the paper's authors took it."
+            ),
+        ] = Threshold.CHECKPOINT,
         by_hand: Annotated[
-            list[str] | None, typer.Option("--set", help="LABEL=PROBABILITY: a threshold by hand; repeatable.")
+            list[str] | None,
+            typer.Option(
+                "--set",
+                metavar="LABEL=PROBABILITY",
+                show_default="none",
+                help="A threshold by hand; repeatable.",
+            ),
         ] = None,
-        label: Annotated[list[str] | None, typer.Option(help="Report on this label only; repeatable.")] = None,
-        pictures: Annotated[int, typer.Option(min=0, help="How many predictions the report shows.")] = 40,
+        label: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--label", "-l", metavar="LABEL", show_default="all", help="Report on this abnormality; repeatable."
+            ),
+        ] = None,
+        pictures: Annotated[int, typer.Option(min=0, help="How many predictions the report shows in pictures.")] = 40,
         as_json: AsJson = False,
     ) -> None:
         """Audit wrong predictions: a window to judge them, a summary, a report. Not for clinical use."""
@@ -119,7 +140,8 @@ def open_audit(request: AuditRequest, judged_by: str | None = None) -> Audit:
 
     store = open_store(request.store)
     log = None if judged_by is None else VerdictLog(audit_folder(store), judged_by)
-    return Audit(store, log, "hand" if request.by_hand else request.threshold.kind, request.by_hand)
+    by_hand = dict(zip(chosen_labels(request.by_hand, store.labels), request.by_hand.values(), strict=True))
+    return Audit(store, log, "hand" if by_hand else request.threshold.kind, by_hand)
 
 
 def _known(audit: Audit, labels: Any) -> tuple[str, ...]:
@@ -136,8 +158,9 @@ def _print(audit: Audit, wanted: Filter, as_json: bool) -> None:
         emit({**about(audit), "counts": dict(summary.counts), **tables})
         return
     counts = summary.counts
-    typer.echo(f"{counts['cases']} cases, {counts['wrong']} wrong predictions, {counts['judged']} of them judged.")
-    rows = [(row["label"], row["reviewer"], row["wrong"], row["judged"]) for row in summary.progress]
-    print_table("Progress", ("label", "reviewer", "wrong", "judged"), rows)
+    wrong = counted(counts["wrong"], "wrong prediction")
+    typer.echo(f"{counted(counts['cases'], 'case')}, {wrong}, {counts['judged']} of them judged.")
+    rows = [(display_name(row["label"]), row["reviewer"], row["wrong"], row["judged"]) for row in summary.progress]
+    print_table("Progress", ("abnormality", "reviewer", "wrong", "judged"), rows, numbers=("wrong", "judged"))
     typer.echo("\n".join([*findings(summary), INTENDED_USE]))
     say("The window opens with `hirescam audit` where napari is installed; --export OUT writes a report.")

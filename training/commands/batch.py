@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from training.commands.choices import (
+    Device,
+    DeviceOption,
+    LayoutOption,
+    ModelOption,
+    Precision,
+    PrecisionOption,
+    SchedulerOption,
+    Stand,
+    StandOption,
+)
 from training.console import ERROR, AsJson, emit, progress_bars, reported, say, say_issues, wrote
+from training.words import counted
 
 if TYPE_CHECKING:
     from training.cohort.batch import Batch
@@ -32,13 +44,6 @@ class Kept(StrEnum):
     FLOAT16 = "float16"
 
 
-class Heuristic(StrEnum):
-    """The mask that stands in when a segmentation fails."""
-
-    PAPER = "paper"
-    AUTHORS = "authors"
-
-
 class Maps(StrEnum):
     """Which maps are kept."""
 
@@ -46,37 +51,47 @@ class Maps(StrEnum):
     AVERAGE = "average"
 
 
-class TrunkPrecision(StrEnum):
-    """How the network computes."""
+class Split(StrEnum):
+    """Which cases."""
 
-    FP32 = "fp32"
-    BF16 = "bf16"
-
-
-class TrunkDevice(StrEnum):
-    """Where the network runs."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-    MPS = "mps"
+    TRAIN = "train"
+    VALID = "valid"
+    TEST = "test"
 
 
 def batch(
     data: Annotated[Path, typer.Argument(help="Folder or table of a cohort; see `hirescam check`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the store; one that is there is continued.")],
-    model: Annotated[str, typer.Option(help="Checkpoint file, demo, or ARCHITECTURE:random.")] = "demo",
-    kind: Annotated[str | None, typer.Option(help="phantoms, table, rad-chestct or ct-rate; found out.")] = None,
-    split: Annotated[list[str] | None, typer.Option(help="train, valid or test; repeatable; all if left out.")] = None,
-    device: Annotated[TrunkDevice, typer.Option(help="Where the network runs.")] = TrunkDevice.AUTO,
-    precision: Annotated[TrunkPrecision, typer.Option(help="How the network computes.")] = TrunkPrecision.FP32,
-    keep: Annotated[Kept, typer.Option(help="How Z is kept; float16 takes half the space.")] = Kept.FLOAT32,
-    maps: Annotated[Maps, typer.Option(help="average: MaxPool's maps as the paper's authors made them.")] = Maps.OWN,
-    organs: Annotated[OrganBackend, typer.Option(help="How organs are found.")] = OrganBackend.MORPHOLOGY,
-    heuristic: Annotated[Heuristic, typer.Option(help="Mask that stands in for a failure.")] = Heuristic.PAPER,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes; 0: this one. Default: one a GPU.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, for many machines.")] = None,
-    keep_names: Annotated[bool, typer.Option("--keep-names", help="Name the cases as the table does.")] = False,
+    model: ModelOption = "demo",
+    kind: LayoutOption = None,
+    split: Annotated[
+        list[Split] | None, typer.Option("--split", show_default="all", help="Which cases; repeatable.")
+    ] = None,
+    device: DeviceOption = Device.AUTO,
+    precision: PrecisionOption = Precision.FP32,
+    keep: Annotated[
+        Kept, typer.Option(help="How Z, from which all maps follow, is kept; float16 takes half the space.")
+    ] = Kept.FLOAT32,
+    maps: Annotated[
+        Maps,
+        typer.Option(help="The model's own maps; or, for MaxPool alone, average, as the paper's authors made them."),
+    ] = Maps.OWN,
+    organs: Annotated[
+        OrganBackend, typer.Option(help="How organs are found where the cohort has no masks; none: not at all.")
+    ] = OrganBackend.MORPHOLOGY,
+    heuristic: StandOption = Stand.PAPER,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            show_default="one a GPU, else one a core as memory allows",
+            help="Processes that explain; 0: this one alone.",
+        ),
+    ] = None,
+    scheduler: SchedulerOption = None,
+    keep_names: Annotated[
+        bool, typer.Option("--keep-names", help="Name the cases as the table does. Default: by a hash, as names tell.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Explain every CT of a cohort into one store, from which all maps follow. Not for clinical use."""
@@ -85,8 +100,8 @@ def batch(
 
         settings = BatchSettings(
             model,
-            kind,
-            tuple(split or ()),
+            None if kind is None else kind.value,
+            tuple(one.value for one in split or ()),
             device.value,
             precision.value,
             keep.value,
@@ -108,8 +123,9 @@ def batch(
             emit({**found.to_dict(), "store": out.name, "issues": [issue.to_dict() for issue in prepared.issues]})
         else:
             typer.echo(
-                f"{found.cases} cases: {found.done_before} done before, {found.done} now, {len(found.failures)} failed"
-                f"{' (failures.csv)' if found.failures else ''}.\nFor research only, not for clinical use."
+                f"{counted(found.cases, 'case')}: {found.done_before} done before, {found.done} now, "
+                f"{len(found.failures)} failed{' (failures.csv)' if found.failures else ''}.\n"
+                "For research only, not for clinical use."
             )
             wrote(out)
         if found.failures:
@@ -125,8 +141,9 @@ def _say_size(prepared: Batch) -> None:
     layout, free = prepared.plan.layout, free_bytes(prepared.work.store)
     total = layout.case_bytes * layout.n_cases
     say(
-        f"{layout.n_cases} cases, at most {layout.case_bytes / 1e3:,.0f} KB each and {total / 1e9:,.2f} GB in all "
-        f"before compression (Z {' x '.join(map(str, layout.z_row))} {layout.z_dtype}); {free / 1e9:,.1f} GB are free."
+        f"{counted(layout.n_cases, 'case')}, at most {layout.case_bytes / 1e3:,.0f} KB each and "
+        f"{total / 1e9:,.2f} GB in all before "
+        f"compression (Z {' x '.join(map(str, layout.z_row))} {layout.z_dtype}); {free / 1e9:,.1f} GB are free."
     )
     if total > free and find_store(prepared.work.store) is None:
         fact = f"the store can become {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from training.commands.choices import LayoutOption
 from training.console import ERROR, AsJson, emit, print_table, progress_bars, reported, say_issues
+from training.labels import display_name
+from training.words import agreed, counted
+
+if TYPE_CHECKING:
+    from training.cohort.check import CheckReport
+
+SHOWN = 10
+"""Labels whose counts are printed unless all are asked for."""
 
 
 def check(
     data: Annotated[Path, typer.Argument(help="Folder or table of a cohort.")],
-    kind: Annotated[
-        str | None, typer.Option(help="phantoms, table, rad-chestct or ct-rate; found out if left out.")
-    ] = (None),
-    deep: Annotated[bool, typer.Option("--deep", help="Read every CT completely, not only its header.")] = False,
+    kind: LayoutOption = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every CT completely. Default: its header.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print the counts of all labels. Default: of those with most cases.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a cohort before training on it: columns, duplicate cases, values, missing volumes."""
@@ -23,16 +33,28 @@ def check(
         from training.cohort.check import run
 
         with progress_bars() as progress:
-            found = run(data, kind, deep, progress)
+            found = run(data, None if kind is None else kind.value, deep, progress)
         if as_json:
             emit(found.to_dict())
         else:
             say_issues(found.issues)
             typer.echo("cases: " + ", ".join(f"{split} {count}" for split, count in found.cases.items()))
-            rows = [(name, *counts) for name, counts in found.labels.items() if any(counts[:2])]
-            print_table(f"Layout {found.layout}", ("label", "present", "absent", "unknown"), rows)
+            _print_labels(found, None if every else SHOWN)
             typer.echo(
                 "The cohort can be used." if found.usable else "The cohort cannot be used; see the errors above."
             )
         if not found.usable:
             raise typer.Exit(ERROR)
+
+
+def _print_labels(found: CheckReport, longest: int | None) -> None:
+    """Print how many cases have each label: the first ``longest`` of those with most, or all."""
+    ranked = sorted(found.labels.items(), key=lambda item: -item[1][0])
+    present = sum(counts[0] > 0 for _, counts in ranked)
+    rows = [(display_name(name), *counts) for name, counts in ranked[:longest]]
+    head = ("abnormality", "present", "absent", "unknown")
+    print_table(f"Layout {found.layout}", head, rows, numbers=head[1:])
+    typer.echo(
+        f"{counted(len(ranked), 'label')}, of which {present} {agreed(present, 'is', 'are')} present in some case"
+        + (f"; {len(rows)} shown, --all shows all." if len(rows) < len(ranked) else ".")
+    )

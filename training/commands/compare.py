@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from training.console import AsJson, emit, print_table, progress_bars, reported, say_issues, wrote
-from training.labels import chosen_labels
+from training.labels import chosen_labels, display_name
 
 if TYPE_CHECKING:
     from training.cohort.results import CohortStore
@@ -35,16 +35,32 @@ class SheetOrder(StrEnum):
 
 def compare(
     store: Annotated[Path, typer.Argument(help="Cohort store made by `hirescam batch`.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV of the ranked pairs.")] = None,
-    label: Annotated[str | None, typer.Option("--label", "-l", help="One abnormality only.")] = None,
-    pairs: Annotated[Pairs, typer.Option(help="predicted from the threshold up, present in truth, or all.")] = (
-        Pairs.PREDICTED
-    ),
-    most: Annotated[int, typer.Option(min=1, help="How many pairs.")] = 100,
-    sheet: Annotated[Path | None, typer.Option(help="With --label: contact sheet, .png, .pdf or .svg.")] = None,
-    cases: Annotated[int, typer.Option(min=1, max=200, help="Cases on the sheet.")] = 12,
-    order: Annotated[SheetOrder, typer.Option(help="Order of the sheet.")] = SheetOrder.PROBABILITY,
-    cts: Annotated[bool, typer.Option("--cts/--no-cts", help="Draw the sheet over the CTs; seconds a case.")] = True,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", show_default="none", help="CSV file of the ranked pairs.")
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", "-l", metavar="LABEL", show_default="all", help="One abnormality only."),
+    ] = None,
+    pairs: Annotated[
+        Pairs,
+        typer.Option(
+            help="Which pairs of case and abnormality: predicted (probability from the threshold up), present (in "
+            "truth), or all."
+        ),
+    ] = Pairs.PREDICTED,
+    most: Annotated[int, typer.Option(min=1, help="How many pairs are ranked at most.")] = 100,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            show_default="none", help="With --label: picture of the cases beside each other, .png, .pdf or .svg."
+        ),
+    ] = None,
+    cases: Annotated[int, typer.Option(min=1, max=200, help="How many cases are on the sheet.")] = 12,
+    order: Annotated[SheetOrder, typer.Option(help="Which cases come first on the sheet.")] = SheetOrder.PROBABILITY,
+    cts: Annotated[
+        bool, typer.Option("--cts/--no-cts", help="Draw the sheet over the CTs; takes seconds a case.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Rank where Grad-CAM shows the wrong organ and HiResCAM the right one, over a cohort. Not for clinical use."""
@@ -119,7 +135,13 @@ def _write_csv(
 
 def _print(found: list[Disagreement], longest: int = 20) -> None:
     rows = [
-        (one.case, one.label, f"{one.value:+.3f}", f"{one.hirescam.allowed:.0%}", f"{one.gradcam.other_organs:.0%}")
+        (
+            one.case,
+            display_name(one.label),
+            f"{one.value:+.3f}",
+            f"{one.hirescam.allowed:.0%}",
+            f"{one.gradcam.other_organs:.0%}",
+        )
         for one in found[:longest]
     ]
     head = ("case", "abnormality", "disagreement", "HiResCAM in the right organ", "Grad-CAM in the wrong one")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from training.console import AsJson, emit, progress_bars, reported, say, wrote
+from training.words import NOT_AVAILABLE, counted
 
 
 class JudgedSplit(StrEnum):
@@ -23,15 +24,34 @@ class JudgedSplit(StrEnum):
 def evaluate(
     store: Annotated[Path, typer.Argument(help="Store made by `hirescam batch`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; must not exist.")],
-    against: Annotated[Path | None, typer.Option(help="Store of another model, compared case by case.")] = None,
-    random: Annotated[Path | None, typer.Option(help="Store of the same cases by ARCHITECTURE:random.")] = None,
-    truth: Annotated[Path | None, typer.Option(help="Table of the truth (case, labels); else the store's own.")] = None,
-    on: Annotated[JudgedSplit | None, typer.Option(help="Split that is judged; test if there is one.")] = None,
-    lesions: Annotated[Path | None, typer.Option(help="Table of lesions: case,label,x,y,z,diameter_mm.")] = None,
-    lesion_label: Annotated[str | None, typer.Option(help="Label of every lesion of the table.")] = None,
-    thresholds: Annotated[Path | None, typer.Option(help="Earlier evaluation whose thresholds are used.")] = None,
-    resamples: Annotated[int, typer.Option(min=0, help="Resamples for the intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    against: Annotated[
+        Path | None, typer.Option(show_default="none", help="Store of another model, compared case by case.")
+    ] = None,
+    random: Annotated[
+        Path | None, typer.Option(show_default="none", help="Store of the same cases by ARCHITECTURE:random.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(show_default="the store's own", help="Table of the truth (case, labels).")
+    ] = None,
+    on: Annotated[
+        JudgedSplit | None,
+        typer.Option(show_default="test, else valid, else all", help="Split whose cases are judged."),
+    ] = None,
+    lesions: Annotated[
+        Path | None, typer.Option(show_default="none", help="Table of lesions: case,label,x,y,z,diameter_mm.")
+    ] = None,
+    lesion_label: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL", show_default="as the table says", help="Label of every lesion of the table."),
+    ] = None,
+    thresholds: Annotated[
+        Path | None,
+        typer.Option(show_default="chosen on split valid", help="Earlier evaluation whose thresholds are used."),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="How often cases are drawn again for the 95 % intervals; 0: no intervals.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of these draws; the same seed gives the same intervals.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a model on a cohort: predictions, organs, lesions, comparisons. Not for clinical use."""
@@ -40,6 +60,8 @@ def evaluate(
         from training.evaluate.cohort import EvaluateSettings, evaluate_stores
         from training.evaluate.tables import PAGE_FILE, check_free, write_evaluation
 
+        if lesion_label is not None and lesions is None:
+            raise typer.BadParameter("--lesion-label needs --lesions")
         check_free(out)
         settings = EvaluateSettings(
             against,
@@ -60,6 +82,7 @@ def evaluate(
             return
         for name, one in found.classification.items():
             median = one.over_labels("auroc", "median").value
-            typer.echo(f"{name}: median AUROC {'n/a' if median is None else f'{median:.3f}'} over {one.n_cases} cases")
+            auroc = NOT_AVAILABLE if median is None else f"{median:.3f}"
+            typer.echo(f"{name}: median AUROC {auroc} over {counted(one.n_cases, 'case')}")
         typer.echo(f"Open {PAGE_FILE} first.\nFor research only, not for clinical use.")
         wrote(out)

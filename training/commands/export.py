@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from training.commands.choices import (
+    MODEL_HELP,
+    Device,
+    DeviceOption,
+    Placement,
+    PlacementOption,
+    RepairOption,
+    SeriesOption,
+)
 from training.console import AsJson, emit, progress_bars, reported, say, say_issues, wrote
+from training.labels import chosen_labels
+from training.words import agreed, counted
 
 if TYPE_CHECKING:
     from training.cohort.exporting import ExportCase, ExportRequest
+    from training.cohort.inputs import Inputs
     from training.explain.result import Explanation
+    from training.models import Model
 
 
 class ExportKind(StrEnum):
@@ -44,13 +58,6 @@ class MapMethod(StrEnum):
     GRADCAM = "gradcam"
 
 
-class MapPlacement(StrEnum):
-    """Where map cells stand."""
-
-    RECEPTIVE_FIELD = "receptive_field"
-    STRETCH = "stretch"
-
-
 class CtWindow(StrEnum):
     """The gray-scale window of figures."""
 
@@ -75,31 +82,46 @@ _METHODS = (MapMethod.HIRESCAM, MapMethod.GRADCAM)
 def export(
     paths: Annotated[list[Path], typer.Argument(help="A CT, a folder made by explain, or both.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files and report.json.")],
-    kinds: Annotated[
-        list[ExportKind], typer.Option("--format", "-f", help="nifti, dicom, png, pdf, svg, gif, mp4; repeatable.")
-    ] = list(_KINDS),  # noqa: B006 - typer copies it
-    labels: Annotated[list[str] | None, typer.Option("--label", "-l", help="Abnormality; repeatable.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Without --label: this many of the highest probability.")] = 1,
-    model: Annotated[str, typer.Option(help="For a CT without a result: checkpoint, demo, ARCHITECTURE:random.")] = (
-        "demo"
-    ),
-    methods: Annotated[list[MapMethod], typer.Option("--method", help="Maps; repeatable.")] = list(_METHODS),  # noqa: B006
-    placement: Annotated[MapPlacement, typer.Option(help="Where map cells stand.")] = MapPlacement.RECEPTIVE_FIELD,
-    grid: Annotated[MapGrid, typer.Option(help="NIfTI maps voxel by voxel on the CT, as cells, or both.")] = (
-        MapGrid.BOTH
-    ),
+    kinds: Annotated[list[ExportKind], typer.Option("--format", "-f", help="What is made; repeatable.")] = list(_KINDS),  # noqa: B006 - typer copies it
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--label", "-l", metavar="LABEL", show_default="the most likely", help="Abnormality; repeatable."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Without --label: how many of the most likely abnormalities.")] = 1,
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help=f"For a CT that explain has not seen. {MODEL_HELP}")
+    ] = "demo",
+    methods: Annotated[list[MapMethod], typer.Option("--method", help="Which maps; repeatable.")] = list(_METHODS),  # noqa: B006
+    placement: PlacementOption = Placement.RECEPTIVE_FIELD,
+    grid: Annotated[
+        MapGrid, typer.Option(help="NIfTI maps: voxel by voxel on the CT, one voxel a cell of the map, or both.")
+    ] = MapGrid.BOTH,
     organs: Annotated[bool, typer.Option("--organs/--no-organs", help="Organ masks as NIfTI or DICOM too.")] = True,
     window: Annotated[CtWindow, typer.Option(help="Gray-scale window of figures.")] = CtWindow.LUNG,
-    scaling: Annotated[MapScaling, typer.Option(help="What the colour scale ends at.")] = MapScaling.PER_LABEL,
-    signed: Annotated[bool, typer.Option("--signed", help="Show evidence against as well.")] = False,
+    scaling: Annotated[
+        MapScaling,
+        typer.Option(
+            help="What the colour scale ends at: the label's own largest value, in score units (per_label) or called 1 "
+            "as in the paper (paper), or the largest value of all labels (shared_labels)."
+        ),
+    ] = MapScaling.PER_LABEL,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="Show evidence against the abnormality too. Default: evidence for it.")
+    ] = False,
     slice_number: Annotated[
-        int | None, typer.Option("--slice", min=1, help="Slice of figures, from 1 at the head; else the top slice.")
+        int | None,
+        typer.Option(
+            "--slice", min=1, show_default="with the highest score", help="Slice of figures, from 1 at the head."
+        ),
     ] = None,
-    series: Annotated[int | None, typer.Option(help="Number of the series, where there are several.")] = None,
-    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu, cuda, mps.")] = "auto",
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended; recorded.")] = False,
+    series: SeriesOption = None,
+    device: DeviceOption = Device.AUTO,
+    repair: RepairOption = False,
     with_patient_data: Annotated[
-        bool, typer.Option("--with-patient-data", help="Let DICOM objects and the report name the patient.")
+        bool,
+        typer.Option(
+            "--with-patient-data", help="Let DICOM objects and the report name the patient. Default: nothing does."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -109,12 +131,17 @@ def export(
         from training.cohort.output import check_target
 
         check_target(out, OWN, "export")
-        case, read_issues = _open(paths, series, repair, model, device, as_json)
+        given = _given(paths, kinds)
+        known = _known(given, model)
+        names = chosen_labels(labels or (), known.labels)
+        asked = _Reading(series, repair, device.value, slice_number)
+        case, read_issues = _open(given, known, asked, as_json)
         style = _style(methods, placement.value, scaling.value, signed, window.value)
-        request = _request(case.explanation, labels or (), top, kinds, organs, grid.value, style)
-        request = _with_slice(request, case, slice_number, with_patient_data)
+        request = _request(case.explanation, names, top, kinds, organs, grid.value, style)
+        chosen = None if slice_number is None else slice_number - 1
+        request = replace(request, slice=chosen, with_patient_data=with_patient_data)
         with progress_bars() as progress:
-            report = export_case(out, case, request, progress)
+            report = export_case(out, case, request, lambda done, total, _stage: progress(done, total, "export"))
         if as_json:
             emit(report)
         else:
@@ -122,44 +149,88 @@ def export(
             _print(report, out)
 
 
-def _open(
-    paths: Sequence[Path], series: int | None, repair: bool, model: str, device: str, quiet: bool
-) -> tuple[ExportCase, int]:
+class _Reading(NamedTuple):
+    """How the CT is read and explained, and the slice that is asked for, from 1."""
+
+    series: int | None
+    repair: bool
+    device: str
+    slice_number: int | None
+
+
+def _given(paths: Sequence[Path], kinds: Sequence[ExportKind]) -> Inputs:
+    """Return what was given; refuse formats that cannot be made from it before anything is read."""
+    from training.cohort.inputs import sort_inputs
+    from training.evaluate.animation import check_encoder
+    from training.io.read import Kind, find_kind
+
+    given = sort_inputs(paths)
+    kind = None if given.ct is None else find_kind(given.ct)
+    if ExportKind.DICOM in kinds and kind is not Kind.DICOM:
+        what = "only a result was given" if kind is None else f"this CT is {kind}"
+        raise typer.BadParameter(f"--format dicom needs the CT's DICOM series, and {what}; choose nifti, or give it")
+    if ExportKind.MP4 in kinds:
+        check_encoder("mp4")
+    return given
+
+
+def _known(given: Inputs, model: str) -> Explanation | Model:
+    """Return what is known before the CT is read: the stored result, or else the model; refuse one without maps."""
+    from training.cohort.exporting import check_maps
+    from training.cohort.store import read_case
+
+    if given.result is not None:
+        stored = read_case(given.result)
+        check_maps(stored.has_maps, stored.model.name)
+        return stored
+    from training.models import load_model
+
+    loaded = load_model(model)
+    check_maps(loaded.guarantee.has_maps, loaded.name)
+    return loaded
+
+
+def _open(given: Inputs, known: Explanation | Model, asked: _Reading, quiet: bool) -> tuple[ExportCase, int]:
     """Return the case, explained if it was not, and how many issues were told on the way."""
     from training.cohort.exporting import ExportCase
-    from training.cohort.inputs import Origin, check_same_ct, sort_inputs
-    from training.cohort.store import read_case
+    from training.cohort.inputs import Origin, check_same_ct
+    from training.explain.result import Explanation
     from training.io import read_ct
     from training.partition.segment import chest_check
     from training.picture import picture_of
 
-    given = sort_inputs(paths)
-    stored = read_case(given.result) if given.result is not None else None
+    stored = known if isinstance(known, Explanation) else None
     if given.ct is None and stored is not None:
+        _check_slice(asked.slice_number, stored.cells.n_cells[0])
         return ExportCase(stored), 0
     if given.ct is None:
         raise typer.BadParameter("give a CT, or a folder made by explain")
     start = time.perf_counter()
     with progress_bars() as progress:
-        volume = read_ct(given.ct, series, repair, progress)
+        volume = read_ct(given.ct, asked.series, asked.repair, progress)
+    _check_slice(asked.slice_number, volume.geometry.shape[0])
     volume = volume.with_issues(*chest_check(volume))
     seconds = time.perf_counter() - start
     if not quiet:
         say_issues(volume.issues)
     if stored is not None:
         check_same_ct(volume, stored)
-    explanation = stored if stored is not None else _explain(volume, model, device, seconds)
-    origin = Origin(given.ct, series, repair)
+    explanation = stored if stored is not None else _explain(volume, known, asked.device, seconds)
+    origin = Origin(given.ct, asked.series, asked.repair)
     return ExportCase(explanation, volume, picture_of(volume), origin=origin), len(volume.issues)
 
 
-def _explain(volume: Any, model: str, device: str, read_seconds: float) -> Explanation:
+def _check_slice(number: int | None, n: int) -> None:
+    if number is not None and number > n:
+        raise typer.BadParameter(f"--slice {number}: there {agreed(n, 'is', 'are')} {counted(n, 'slice')}")
+
+
+def _explain(volume: Any, model: Any, device: str, read_seconds: float) -> Explanation:
     from training.explain import explain
-    from training.models import load_model
 
     say("Running the model.")
     with progress_bars() as progress:
-        found = explain(load_model(model), volume, device, progress=progress)
+        found = explain(model, volume, device, progress=progress)
     return found.with_cost({"read": read_seconds, **found.seconds}, found.peak_rss_bytes)
 
 
@@ -187,24 +258,10 @@ def _request(
     style: Any,
 ) -> ExportRequest:
     from training.cohort.exporting import ExportRequest
-    from training.labels import find_label, is_known
 
-    named = [find_label(n).name if is_known(n) and n not in explanation.labels else n for n in labels]
     best = [explanation.labels[i] for i in explanation.scores.argsort()[::-1][:top]]
-    chosen = tuple(dict.fromkeys(named or best))
+    chosen = tuple(dict.fromkeys(labels or best))
     return ExportRequest(chosen, frozenset(kind.value for kind in kinds), organs, grid, style)
-
-
-def _with_slice(
-    request: ExportRequest, case: ExportCase, slice_number: int | None, with_patient_data: bool
-) -> ExportRequest:
-    from dataclasses import replace
-
-    n = case.explanation.cells.n_cells[0] if case.picture is None else case.picture.geometry.shape[0]
-    if slice_number is not None and slice_number > n:
-        raise typer.BadParameter(f"--slice: there are {n} slices")
-    chosen = None if slice_number is None else slice_number - 1
-    return replace(request, slice=chosen, with_patient_data=with_patient_data)
 
 
 def _new_issues(report: dict[str, Any], already: int) -> list[Any]:

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from training.commands.choices import RepairOption, SchedulerOption, SeriesOption, Stand, StandOption
 from training.console import ERROR, AsJson, emit, progress_bars, reported, say, wrote
-from training.issues import Issue, Severity
+from training.issues import Issue, Severity, warning
+from training.words import counted
 
 
 class SegmentBackend(StrEnum):
@@ -28,32 +30,39 @@ class SegmentVariant(StrEnum):
     AUTHORS = "authors"
 
 
-class HeuristicMask(StrEnum):
-    """The mask that stands in when a segmentation fails."""
-
-    PAPER = "paper"
-    AUTHORS = "authors"
-
-
 def partition(
     path: Annotated[Path, typer.Argument(help="A CT, or a CSV with the columns case and path for many.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for organs.nii.gz and qc.json (one a case).")],
-    backend: Annotated[SegmentBackend, typer.Option(help="What segments.")] = SegmentBackend.MORPHOLOGY,
-    variant: Annotated[SegmentVariant, typer.Option(help="authors: the recipe of the paper's code.")] = (
-        SegmentVariant.DEFAULT
-    ),
-    heuristic: Annotated[HeuristicMask, typer.Option(help="Mask that stands in for a failure.")] = HeuristicMask.PAPER,
-    mask: Annotated[Path | None, typer.Option(help="For --backend file: label map, or folder of masks.")] = None,
-    series: Annotated[int | None, typer.Option(help="Number of the series, where there are several.")] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended; recorded.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, for a table.")] = 2,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, for a table.")] = None,
+    backend: Annotated[
+        SegmentBackend,
+        typer.Option(
+            help="What segments: morphology (built in), lungmask or totalsegmentator (installed by you), or a mask you "
+            "give (file)."
+        ),
+    ] = SegmentBackend.MORPHOLOGY,
+    variant: Annotated[
+        SegmentVariant, typer.Option(help="Recipe of the morphology; authors: that of the paper's code.")
+    ] = SegmentVariant.DEFAULT,
+    heuristic: StandOption = Stand.PAPER,
+    mask: Annotated[
+        Path | None,
+        typer.Option(show_default="none", help="For --backend file: label map, or folder of masks."),
+    ] = None,
+    series: SeriesOption = None,
+    repair: RepairOption = False,
+    workers: Annotated[int, typer.Option(min=1, help="For a table: processes that segment.")] = 2,
+    scheduler: SchedulerOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Segment right lung, left lung and mediastinum; tell whether the masks can be believed. Not for clinical use."""
+    """Segment right lung, left lung and mediastinum; tell whether the masks can be believed. Not for clinical use.
+
+    Masks that fail quality control are written too, with a warning and the reasons in qc.json; the exit code is 0.
+    """
     with reported(as_json):
         from training.cohort.segmenting import SegmentSettings
 
+        if (mask is None) is (backend is SegmentBackend.FILE):
+            raise typer.BadParameter("--backend file and --mask go together: give both, or neither")
         settings = SegmentSettings(backend.value, variant.value, heuristic.value, mask, series, repair)
         if path.suffix.lower() == ".csv":
             _many(path, out, settings, workers, scheduler, as_json)
@@ -75,8 +84,12 @@ def _one(path: Path, out: Path, settings: Any, as_json: bool) -> None:
         typer.echo(f"{name}: {ml:.0f} ml")
     for reason in report["reasons"]:
         say(_sentence(reason))
-    failed = "Failed quality control, for the reasons told and kept in qc.json."
-    typer.echo("Passed quality control." if report["passed"] else failed)
+    if report["passed"]:
+        typer.echo("Passed quality control.")
+    else:
+        fact = "these masks failed quality control, for the reasons told and kept in qc.json"
+        say(str(warning("failed-quality-control", fact, "Look at them before you use them.")))
+    typer.echo("For research only, not for clinical use.")
     wrote(out)
 
 
@@ -86,7 +99,7 @@ def _sentence(issue: dict[str, Any]) -> str:
 
 def _many(table: Path, out: Path, settings: Any, workers: int, scheduler: str | None, as_json: bool) -> None:
     from training.cohort.jobs import cluster
-    from training.cohort.segmenting import is_done, read_tasks, segment_many, write_failures
+    from training.cohort.segmenting import is_done, passed, read_tasks, segment_many, write_failures
 
     tasks = read_tasks(table, out)
     earlier = sum(is_done(task.out) for task in tasks)
@@ -99,11 +112,21 @@ def _many(table: Path, out: Path, settings: Any, workers: int, scheduler: str | 
             progress(count, len(tasks), "cases")
     out.mkdir(parents=True, exist_ok=True)
     write_failures(out, failures)
-    document = {"cases": len(tasks), "done_before": earlier, "failed": len(failures)}
+    doubtful = sum(not passed(task.out) for task in tasks if is_done(task.out))
+    document = {
+        "cases": len(tasks),
+        "done_before": earlier,
+        "failed": len(failures),
+        "failed_quality_control": doubtful,
+    }
     if as_json:
         emit(document)
     else:
-        typer.echo(f"{len(tasks)} cases, {earlier} done before, {len(failures)} failed (failures.csv).")
+        told = f"{earlier} done before, {len(failures)} failed{' (failures.csv)' if failures else ''}"
+        typer.echo(
+            f"{counted(len(tasks), 'case')}: {told}, {doubtful} failed quality control (qc.json).\n"
+            "For research only, not for clinical use."
+        )
         wrote(out)
     if failures:
         raise typer.Exit(ERROR)

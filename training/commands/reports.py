@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from training.commands.choices import SchedulerOption
 from training.console import ERROR, AsJson, emit, progress_bars, reported, say, wrote
+from training.words import counted
 
 if TYPE_CHECKING:
     from training.cohort.labelling import Labelled
@@ -33,18 +35,27 @@ class Uncertain(StrEnum):
 def label_reports(
     table: Annotated[Path, typer.Argument(metavar="IN.csv", help="A case column and a report column.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV of the 80 labels; two more are written beside it.")],
-    vocabulary: Annotated[list[Path] | None, typer.Option(help="TOML file that extends the vocabulary.")] = None,
-    variant: Annotated[ReportVariant, typer.Option(help="authors: sides of lung diseases are dropped.")] = (
-        ReportVariant.DEFAULT
-    ),
-    uncertain: Annotated[Uncertain, typer.Option(help="What an uncertain finding counts as.")] = Uncertain.PRESENT,
-    lymph_node_mm: Annotated[float, typer.Option(help="Short axis from which a lymph node is enlarged.")] = 10.0,
+    vocabulary: Annotated[
+        list[Path] | None,
+        typer.Option(show_default="the shipped one", help="TOML file that extends the vocabulary; repeatable."),
+    ] = None,
+    variant: Annotated[
+        ReportVariant, typer.Option(help="authors: sides of lung diseases are dropped, as the paper's authors did.")
+    ] = ReportVariant.DEFAULT,
+    uncertain: Annotated[
+        Uncertain, typer.Option(help='What an uncertain finding ("possible nodule") counts as.')
+    ] = Uncertain.PRESENT,
+    lymph_node_mm: Annotated[
+        float, typer.Option(help="Short axis, in mm, from which a lymph node is enlarged.")
+    ] = 10.0,
     given: Annotated[
         bool,
-        typer.Option("--given", help="IN.csv holds labels made elsewhere, not reports: bring them into this form."),
+        typer.Option(
+            "--given", help="IN.csv holds labels made elsewhere: bring them into this form. Default: it holds reports."
+        ),
     ] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that label.")] = 2,
+    scheduler: SchedulerOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Label chest-CT reports: 80 labels, abnormality*location columns, and the words behind each.
@@ -93,7 +104,7 @@ def _summary(done: Labelled) -> dict[str, Any]:
 def _words(done: Labelled) -> str:
     before = f", {done.done_before} of them by an earlier run" if done.done_before else ""
     failed = f", {len(done.failures)} failed" if done.failures else ""
-    return f"{done.reports} reports{before}{failed}: labelled"
+    return f"{counted(done.reports, 'report')}{before}{failed}: labelled"
 
 
 def _import(table: Path, out: Path, uncertain: Uncertain, as_json: bool) -> None:
@@ -104,5 +115,5 @@ def _import(table: Path, out: Path, uncertain: Uncertain, as_json: bool) -> None
     if as_json:
         emit({"cases": len(labels.cases), "form": labels.form, "files": [path.name for path in files]})
     else:
-        typer.echo(f"{len(labels.cases)} cases ({labels.form}).")
+        typer.echo(f"{counted(len(labels.cases), 'case')} ({labels.form}).")
         wrote(*files)

@@ -23,7 +23,9 @@ def reproduce(
     size: Annotated[
         ReproductionSize, typer.Option(help="small: up to an hour on two cores; tiny: shows that it runs.")
     ] = ReproductionSize.SMALL,
-    page: Annotated[Path | None, typer.Option(help="The page; OUT/reproduction.md if left out.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(show_default="OUT/reproduction.md", help="Where the page is written.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train and compare the paper's networks on phantoms and write the tables; goes on where it was stopped."""

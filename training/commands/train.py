@@ -2,32 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.console import AsJson, emit, progress_bars, reported, say
+from training.commands.choices import LayoutOption
+from training.console import AsJson, emit, progress_bars, reported, say, wrote
 
 if TYPE_CHECKING:
     from training.fit import TrainConfig
 
 
+class Preset(StrEnum):
+    """Settings to start from."""
+
+    PAPER = "paper"
+    PAPER_MASK = "paper-mask"
+    TINY = "tiny"
+    DEMO = "demo"
+
+
 def train(
-    output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder or table of a cohort. Preset demo needs none.")] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="phantoms, table, rad-chestct or ct-rate; found out if left out.")
+    output: Annotated[
+        Path | None, typer.Option("--output", "--out", "-o", show_default="needed", help="Folder of the run.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(show_default="needed", help="Folder or table of a cohort. Preset demo makes its own without."),
+    ] = None,
+    kind: LayoutOption = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            show_default="the name of the folder", help="What tables, figures and windows call the model (run.name)."
+        ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Settings to start from: paper (if left out), paper-mask, tiny or demo.")
+        Preset | None,
+        typer.Option(show_default="paper", help="Settings to start from; tiny: a small network, to see that it runs."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file with settings over the preset.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="section.name=value; repeatable.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the cases at most.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Everything random follows from it.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder of prepared CTs; OUTPUT/prepared if left out.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT, by its settings.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(show_default="none", help="TOML file with settings over the preset.")
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="SECTION.NAME=VALUE", show_default="none", help="One setting over all these; repeatable."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, show_default="the preset's", help="Passes over the cases at most (run.epochs)."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, show_default="the preset's", help="Everything random follows from it (run.seed)."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(show_default="OUTPUT/prepared", help="Folder in which prepared CTs are kept.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in OUTPUT, by its settings. Default: a new run.")
+    ] = False,
     print_settings: Annotated[
         bool, typer.Option("--print-settings", help="Print all settings with their meaning as TOML, and stop.")
     ] = False,
@@ -40,15 +79,18 @@ def train(
     with reported(as_json):
         from training.cohort.fitting import check_run_folder, settings
 
-        chosen = settings(preset, config, change or (), epochs, seed, output if resume else None)
+        named = {"run.epochs": epochs, "run.seed": seed, "run.name": name}
+        own = {key: value for key, value in named.items() if value is not None}
+        chosen = settings(preset and preset.value, config, change or (), own, output if resume else None)
         if print_settings:
             _print_settings(chosen, as_json)
             return
-        if output is None or (data is None and preset != "demo"):
+        if output is None or (data is None and preset is not Preset.DEMO):
             raise typer.BadParameter("--output DIR and --data DIR are needed; preset demo needs --output only")
         check_run_folder(output, resume)
-        made = _demo(chosen, output, resume) if data is None else _trained(chosen, data, output, resume, kind, cache)
-        _print_result(made, as_json)
+        layout = None if kind is None else kind.value
+        made = _demo(chosen, output, resume) if data is None else _trained(chosen, data, output, resume, layout, cache)
+        _print_result(made, output, data, as_json)
 
 
 def _trained(
@@ -92,12 +134,28 @@ def _print_settings(config: TrainConfig, as_json: bool) -> None:
         typer.echo(to_toml(config))
 
 
-def _print_result(document: dict[str, Any], as_json: bool) -> None:
+def _print_result(document: dict[str, Any], output: Path, data: Path | None, as_json: bool) -> None:
     from training.fit.processes import is_main
 
     if not is_main():
         return
     if as_json:
         emit(document)
-    else:
-        typer.echo("\n".join(f"{key}: {value}" for key, value in document.items() if key != "epochs"))
+        return
+    model = output / str(document["best" if "best" in document else "model"])
+    if "epochs_done" in document:
+        typer.echo(f"{best_words(document)}: {model}")
+    given = "DATA" if data is None else data
+    typer.echo(
+        f"For research only, not for clinical use. Next: hirescam view CT --model {model}, or for the cohort\n"
+        f"hirescam batch {given} --model {model} -o STORE, then hirescam evaluate STORE -o RESULTS."
+    )
+    wrote(model)
+
+
+def best_words(document: Mapping[str, Any]) -> str:
+    """Return in words which epoch was the best, counted from 1, and by what."""
+    best, done = document["best_epoch_index"], document["epochs_done"]
+    record = document["epochs"][best]
+    kind = "training" if record["validation_loss"] is None else "validation"
+    return f"best epoch {best + 1} of {done} ({kind} loss {record[f'{kind}_loss']:.3g})"

@@ -51,6 +51,11 @@ class Run:
     cancelled: Stop
 
     @property
+    def name(self) -> str:
+        """What the run is called: as the settings say, or as its folder."""
+        return self.config.run.name or self.output.resolve().name
+
+    @property
     def step_size(self) -> int:
         """Cases in a step of the weights, over all processes."""
         return self.config.run.batch_size * self.config.run.accumulate * self.fabric.world_size
@@ -74,7 +79,7 @@ class Run:
     def recipe(self) -> dict[str, Any]:
         """What must agree when the run is resumed; how it is watched may change."""
         settings = self.config.to_dict()
-        for name in ("workers", "save_minutes", "tensorboard"):
+        for name in ("name", "workers", "save_minutes", "tensorboard"):
             del settings["run"][name]
         held = self.validation.cases.case_ids if self.validation else ()
         names = {"training_cases": self.training.cases.case_ids, "validation_cases": held}

@@ -11,10 +11,11 @@ import torch
 from training.fit.network import write_checkpoint
 from training.fit.run import Run
 from training.fit.state import Place, load_state, save_state
+from training.models.checkpoint import BEST_STEM, LAST_STEM
 
 STATE_FILE = "last-state.safetensors"
-LAST_FILE = "last.safetensors"
-BEST_FILE = "best.safetensors"
+LAST_FILE = f"{LAST_STEM}.safetensors"
+BEST_FILE = f"{BEST_STEM}.safetensors"
 
 
 class Keeper:
@@ -55,10 +56,11 @@ class Keeper:
 
 
 def provenance(run: Run, place: Place) -> dict[str, Any]:
-    """Return what a checkpoint tells of its training; no paths, no case names."""
+    """Return what a checkpoint tells of its training: the run's name first; no paths, no case names."""
     config = run.config.to_dict()
     config["model"]["trunk_weights"] = Path(run.config.model.trunk_weights).name
     return {
+        "name": run.name,
         "config": config,
         "n_training_cases": run.n_training,
         "n_validation_cases": len(run.validation.cases.case_ids) if run.validation else 0,

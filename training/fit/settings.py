@@ -134,6 +134,7 @@ class AugmentSettings:
 class RunSettings:
     """How long and on what."""
 
+    name: str = documented("", "what the model is called in tables, figures and windows; the run's folder if empty")
     epochs: int = documented(100, "passes over the training cases at most", 1)
     patience: int = documented(15, "stop after this many epochs without a better validation loss; 0 for never", 0)
     batch_size: int = documented(1, "CTs that go through the network together, on each process", 1)

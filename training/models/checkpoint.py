@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from training.preprocess import InputSpec
 
 FORMAT = "hirescam-checkpoint"
 FORMAT_VERSION = 1
+
+BEST_STEM, LAST_STEM = "best", "last"
+RUN_STEMS = frozenset({BEST_STEM, LAST_STEM})
+"""Names, without extension, of the checkpoints that every training run leaves."""
 
 _AGAIN = "Write the checkpoint again with this program."
 
@@ -73,7 +78,8 @@ def load_checkpoint(path: str | Path, name: str = "", expected: Expected | None 
     path
         A checkpoint of :func:`save_checkpoint`.
     name
-        How the model is called; the file's name without extension by default.
+        How the model is called; by default the file's name without extension, or, where that is the same for every
+        run (``best``, ``last``), what the run was called.
     expected
         What must be true of it.
 
@@ -94,7 +100,20 @@ def load_checkpoint(path: str | Path, name: str = "", expected: Expected | None 
     config, labels, spec = _parse_model(data, path)
     _check_expected(config, labels, spec, expected, path)
     network = _load_network(path, config, header)
-    return Model(network, labels, spec, name or path.stem, digest, _parse_numbers(data, labels, path))
+    numbers = _parse_numbers(data, labels, path)
+    return Model(network, labels, spec, name or called(path, numbers.training), digest, numbers)
+
+
+def called(path: Path, training: Mapping[str, Any]) -> str:
+    """Return the name of the model in ``path`` where none is given.
+
+    Files of all runs are called alike (``best.safetensors``), so it is the run's: what the checkpoint says, or the
+    folder it lies in. A file that was given another name is called by that.
+    """
+    if path.stem not in RUN_STEMS:
+        return path.stem
+    run = str(training.get("name") or path.absolute().parent.name or path.stem)
+    return f"{run} (last epoch)" if path.stem == LAST_STEM else run
 
 
 def load_state(network: Network, tensors: dict[str, Tensor], path: Path) -> None:

@@ -56,11 +56,12 @@ def load_model(name_or_path: str | Path) -> Model:
     if match and match["architecture"] in NAMED:
         return build_model(**NAMED[match["architecture"]], seed=int(match["seed"] or 0), name=text)
     path = Path(name_or_path)
-    if text and (path.exists() or path.suffix or path.parent != Path()):  # a file, or meant to be one
+    if text and path.exists():
         return load_checkpoint(path)
     choices = ", ".join([DEMO, *(f"{name}:random" for name in NAMED)])
     way_out = f"Give a checkpoint file (.safetensors), or one of: {choices}."
-    raise InputError(error("model-unknown", f"there is no model or file called {path.name!r}.", way_out))
+    code = "checkpoint-missing" if path.suffix or path.parent != Path() else "model-unknown"  # meant to be a file
+    raise InputError(error(code, f"there is no model or file called {path.name!r}.", way_out))
 
 
 def _load_demo() -> Model:

@@ -72,7 +72,7 @@ def test_train_makes_a_model_that_loads_and_resumes(cohort: Path, tmp_path: Path
 def test_train_says_what_is_wrong(cohort: Path, tmp_path: Path) -> None:
     assert run_train("--output", tmp_path / "run").exit_code == 2
     unknown = run_train("--data", cohort, "--output", tmp_path / "run", "--set", "model.colour=red", "--json")
-    assert unknown.exit_code == 1
+    assert unknown.exit_code == 2
     assert "colour" in json.loads(unknown.stdout)["issues"][0]["message"]
     assert not (tmp_path / "run").exists()
 

@@ -77,4 +77,4 @@ def test_refusals(store: Path, tmp_path: Path) -> None:
     code, _, error = run(tmp_path)
     assert code == 1
     assert "hirescam batch" in error
-    assert run(store, "--label", "no such label")[0] == 1
+    assert run(store, "--label", "no such label")[0] == 2

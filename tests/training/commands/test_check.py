@@ -44,3 +44,16 @@ def test_an_unknown_layout_is_refused(tmp_path: Path) -> None:
     done = run("check", tmp_path)
     assert done.exit_code == 1
     assert "is no cohort" in done.stderr
+
+
+def test_the_first_labels_are_printed_or_all(cohort: Path) -> None:
+    few, every = run("check", cohort).stdout, run("check", cohort, "--all").stdout
+    assert "80 labels, of which" in few
+    assert "10 shown, --all shows all" in few
+    assert len(every.splitlines()) - len(few.splitlines()) == 70
+    assert "ground-glass opacity" in every
+    assert "groundglass" not in every
+
+
+def test_a_layout_that_does_not_exist_is_wrong_usage(cohort: Path) -> None:
+    assert run("check", cohort, "--kind", "shelf").exit_code == 2

@@ -66,5 +66,5 @@ def test_every_file_is_named_and_has_its_report(store: Path, tmp_path: Path) -> 
 
 def test_mistakes_are_told(store: Path, tmp_path: Path) -> None:
     assert run(store, "--sheet", tmp_path / "s.svg")[0] == 2
-    assert run(store, "-l", "hair")[0] == 1
+    assert run(store, "-l", "hair")[0] == 2
     assert run(tmp_path / "nothing")[0] == 1

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from training.cli import create_app
 from training.cohort.store import write_case
 from training.explain.result import Explanation
+from training.geometry import Geometry
+from training.io.write import write_nifti
 
 
 @pytest.fixture(autouse=True)
@@ -60,11 +63,27 @@ def test_labels_formats_and_display_are_chosen(result: Path, tmp_path: Path) -> 
 
 def test_mistakes_are_told(result: Path, tmp_path: Path) -> None:
     code, text = run(result, "-o", tmp_path / "out", "-l", "hair", "--json")
-    assert code == 1
+    assert code == 2
     assert json.loads(text)["issues"][0]["code"] == "no-such-label"
     assert run(result, "-o", tmp_path / "out", "--slice", "99")[0] == 2
     assert run(tmp_path / "nothing", "-o", tmp_path / "out")[0] == 1
-    assert run(result, "-o", tmp_path / "out", "-f", "dicom")[0] == 1
+    assert run(result, "-o", tmp_path / "out", "-f", "dicom")[0] == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_formats_that_cannot_be_made_are_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("work was begun")
+
+    for name in ("training.io.read_ct", "training.models.load_model"):
+        monkeypatch.setattr(name, work)
+    ct = tmp_path / "ct.nii.gz"
+    write_nifti(ct, np.zeros((4, 5, 6), np.int16), Geometry.canonical((4, 5, 6), (3.0, 2.0, 2.0)))
+    refused = CliRunner().invoke(create_app(), ["export", str(ct), "-f", "dicom", "-o", str(tmp_path / "out")])
+    assert refused.exit_code == 2, refused.output
+    assert "this CT is gzipped NIfTI" in " ".join(refused.stderr.replace("│", " ").split())
     assert not (tmp_path / "out").exists()
 
 

@@ -57,12 +57,33 @@ def test_a_table_runs_in_parallel_and_goes_on_where_it_stopped(phantom_file: Pat
     table.write_text(f"case,path\na,{phantom_file}\nb,{bad}\n")
     first = run("partition", table, "-o", tmp_path / "out", "--workers", "1", "--json")
     assert first.exit_code == 1
-    assert json.loads(first.stdout) == {"cases": 2, "done_before": 0, "failed": 1}
+    told = {"cases": 2, "done_before": 0, "failed": 1, "failed_quality_control": 0}
+    assert json.loads(first.stdout) == told
     (failure,) = csv.DictReader(io.StringIO((tmp_path / "out" / "failures.csv").read_text()))
     assert failure["case"] == "b"
     assert "bad.nii.gz" in failure["reason"]
     again = run("partition", table, "-o", tmp_path / "out", "--workers", "1", "--json")
     assert json.loads(again.stdout)["done_before"] == 1
+    kept = tmp_path / "out" / "a" / "qc.json"
+    kept.write_text(json.dumps({**json.loads(kept.read_text()), "passed": False}))
+    words = run("partition", table, "-o", tmp_path / "out", "--workers", "1")
+    assert "2 cases: 1 done before, 1 failed (failures.csv), 1 failed quality control" in words.stdout
+
+
+def test_failed_quality_control_is_a_warning_and_no_error(
+    phantom_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = {"issues": [], "volumes_ml": {}, "reasons": [], "passed": False}
+    monkeypatch.setattr("training.cohort.segmenting.segment_case", lambda *_: report)
+    done = run("partition", phantom_file, "-o", tmp_path / "out")
+    assert done.exit_code == 0
+    assert "warning: these masks failed quality control" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("--backend", "file"), ("--mask", "masks.nii.gz")])
+def test_a_mask_and_its_backend_go_together(phantom_file: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert run("partition", phantom_file, "-o", tmp_path / "out", *words).exit_code == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_other_peoples_folders_are_left_alone(phantom_file: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     command = [*torchrun, "-m", "training.cli", *words, "--output", str(tmp_path / "two"), "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)  # noqa: S603
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count('"best_epoch"') == 1  # the main process speaks alone
+    assert done.stdout.count('"best_epoch_index"') == 1  # the main process speaks alone
     first, second = (load_file(tmp_path / name / "last.safetensors") for name in ("one", "two"))
     assert first.keys() == second.keys()
     for name, value in first.items():

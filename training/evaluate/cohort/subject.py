@@ -17,6 +17,7 @@ from training.explain.result import METHOD_NAMES, METHODS, Explanation
 from training.io.privacy import case_id_for
 from training.issues import InputError, error
 from training.labels import find_label, is_known
+from training.words import counted
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -232,7 +233,7 @@ def choose_cases(store: CohortStore, cases: Sequence[str], on: JudgedOn | None) 
         raise InputError(
             error("no-cases", f"no case is of split {on}", f"There are {', '.join(counts)}.", store.path.name)
         )
-    notes = [f"Judged on {len(judged)} cases ({'all splits' if wanted == 'all' else f'split {wanted}'})."]
+    notes = [f"Judged on {counted(len(judged), 'case')} ({'all splits' if wanted == 'all' else f'split {wanted}'})."]
     validation = tuple(case for case in cases if split[case] == "valid")
     if wanted == "test":
         return Choice(judged, validation, tuple(notes))
