@@ -8,7 +8,6 @@ same bytes.
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,36 +15,40 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from training.explain.display import (
-    AGAINST_COLORS,
-    DIVERGING_CONTROLS,
-    FOR_COLORS,
-    FOR_CONTROLS,
-    ColormapKind,
-    Display,
-    PerLabel,
-    Policy,
+from training.evaluate.figure_marks import (
+    BACKGROUND,
+    Extent,
+    colormap,
+    draw_colour_bar,
+    draw_mm_bar,
+    framed,
+    mark_sides,
+    plane_extent,
 )
+from training.evaluate.figure_text import balanced, draw_lines, height_inches, width_inches, wrapped
+from training.explain.display import Display, PerLabel, Policy
 from training.explain.placement import Placement
 from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
-from training.geometry import Geometry
 from training.labels import display_name
 from training.picture import WINDOWS, Picture, to_display, to_lps
 from training.words import NOT_FOR_CLINICAL_USE, caution_words, percent, times_mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
-    from matplotlib.patheffects import AbstractPathEffect
+    from matplotlib.text import Text
 
 FigureFormat = Literal["png", "pdf", "svg"]
 FORMATS: tuple[FigureFormat, ...] = ("png", "pdf", "svg")
 
 PANEL_INCHES = 3.2
-_MARGIN, _HEAD, _BAR, _FOOT = 0.12, 0.82, 0.78, 0.5
-_BACKGROUND, _LETTER, _INK = "black", "#ff8c1a", "white"
+_MARGIN, _GAP = 0.12, 0.06
+_PANEL_TITLE, _BAR = 0.22, 0.42
+"""Inches above a panel for its title; below it for its colour bar, without the words."""
+
+_NAME, _SAID, _SMALL = 13.0, 9.0, 6.5
+"""Font sizes, points: abnormality; probability and slice; the rest."""
 _PLACED = {
     "receptive_field": "cells stand where they look",
     "stretch": "cells stretched over the slice, as in the paper",
@@ -167,8 +170,7 @@ class CaseFigure:
         for method, image in self._maps.items():
             values = self.shows[method].values
             image.set_data(np.zeros(values.shape[1:], values.dtype) if group is None else values[group])
-        what = "slice group" if self.picture is None else "slice"
-        self._where.set_text(f"{what} {number + 1} of {self.n_slices}")
+        self._where.set_text(self._where_words(number))
 
     @property
     def map_axes(self) -> list[Axes]:
@@ -192,41 +194,41 @@ class CaseFigure:
             self.figure.savefig(stream, format=kind, dpi=self.style.dpi, metadata=NO_METADATA[kind])
         return stream.getvalue()
 
-    # ---- layout, in inches from the lower left
+    # ---- layout, in inches from the lower left; what is written decides how high head and foot are
 
     def _lay_out(self) -> Figure:
         import matplotlib as mpl
         from matplotlib.figure import Figure
 
-        n = len(self.style.methods) + (self.picture is not None)
-        extent = self._extent()
+        names: list[Method | None] = [*([None] if self.picture is not None else []), *self.style.methods]
+        extent = framed(plane_extent(self.grid if self.picture is None else self.picture.geometry))
+        width = len(names) * (PANEL_INCHES + _MARGIN) + _MARGIN
         height = PANEL_INCHES * abs((extent[2] - extent[3]) / (extent[1] - extent[0]))
-        size = (n * (PANEL_INCHES + _MARGIN) + _MARGIN, _HEAD + height + _BAR + _FOOT)
+        head, foot = self._head_lines(width - 2 * _MARGIN), self._foot_lines(width - 2 * _MARGIN)
+        below = _GAP + height_inches(len(foot), _SMALL) + _MARGIN + self._bar_inches()
+        size = (width, below + height + _PANEL_TITLE + head.inches + _MARGIN)
         with mpl.rc_context():
             mpl.rcdefaults()  # whatever the user's own settings are
             mpl.rcParams.update(_SETTINGS)
             figure = Figure(figsize=size, dpi=self.style.dpi, facecolor="white")
-            self._head(figure)
-            names: list[Method | None] = [*([None] if self.picture is not None else []), *self.style.methods]
+            self._where = head.draw(figure)
             for i, method in enumerate(names):
-                box = (_MARGIN + i * (PANEL_INCHES + _MARGIN), _FOOT + _BAR, PANEL_INCHES, height)
+                box = (_MARGIN + i * (PANEL_INCHES + _MARGIN), below, PANEL_INCHES, height)
                 self._panel(_axes(figure, box, size), method, extent)
                 if method is not None:
                     self._colour_bar(figure, method, box, size)
-            self._foot(figure)
+            draw_lines(figure, foot, _MARGIN, _GAP + height_inches(len(foot), _SMALL), _SMALL, color="#404040")
         return figure
 
-    def _extent(self) -> tuple[float, float, float, float]:
-        return plane_extent(self.grid if self.picture is None else self.picture.geometry)
-
-    def _panel(self, axes: Axes, method: Method | None, extent: tuple[float, float, float, float]) -> None:
-        axes.set_facecolor(_BACKGROUND)
+    def _panel(self, axes: Axes, method: Method | None, extent: Extent) -> None:
+        axes.set_facecolor(BACKGROUND)
         axes.set(xticks=[], yticks=[])
         if self.picture is not None:
             low, high = self.style.window_hu
             gray = "gray_r" if self.picture.inverted else "gray"
             blank = np.zeros(self.picture.geometry.shape[1:], np.int16)
-            self._cts.append(axes.imshow(blank, gray, vmin=low, vmax=high, extent=extent, interpolation="bilinear"))
+            own = plane_extent(self.picture.geometry)
+            self._cts.append(axes.imshow(blank, gray, vmin=low, vmax=high, extent=own, interpolation="bilinear"))
         title = f"CT ({self.style.window_hu[0]:g} to {self.style.window_hu[1]:g} HU)"
         if method is not None:
             self._maps[method] = self._draw_map(axes, method)
@@ -249,99 +251,78 @@ class CaseFigure:
         )
 
     def _colour_bar(self, figure: Figure, method: Method, box: Sequence[float], size: tuple[float, float]) -> None:
-        axes = _axes(figure, (box[0], _FOOT + _BAR - 0.24, PANEL_INCHES, 0.12), size)
+        left, below, *_ = box
         show = self.shows[method]
-        draw_colour_bar(axes, show.limits, show.colormap)
-        words = "\n".join(textwrap.wrap(show.words, 58))
-        axes.text(0.5, -2.1, words, transform=axes.transAxes, ha="center", va="top", fontsize=6.5)
+        draw_colour_bar(_axes(figure, (left, below - 0.24, PANEL_INCHES, 0.12), size), show.limits, show.colormap)
+        draw_lines(figure, self._bar_lines(method), left + PANEL_INCHES / 2, below - _BAR, _SMALL, side="center")
 
-    def _head(self, figure: Figure) -> None:
-        width, height = figure.get_size_inches()
-        left, top = _MARGIN / width, 1 - 0.1 / height
+    def _bar_lines(self, method: Method) -> list[str]:
+        return balanced(self.shows[method].words, PANEL_INCHES, _SMALL)
+
+    def _bar_inches(self) -> float:
+        return _BAR + height_inches(max(len(self._bar_lines(method)) for method in self.style.methods), _SMALL)
+
+    def _head_lines(self, room: float) -> _Head:
         index = self.explanation.index(self.label)
         said = f"predicted probability {percent(float(self.explanation.probabilities[index]))}"
         ratio = self.explanation.ratio_to_mean(self.label)
         said += "" if ratio is None else f", {times_mean(ratio)} the model's mean"
         name = display_name(self.label)
-        figure.text(left, top, name[:1].upper() + name[1:], fontsize=13, fontweight="bold", va="top")
-        figure.text(left, top - 0.28 / height, said, fontsize=9, va="top")
-        self._where = figure.text(1 - left, top - 0.28 / height, "", fontsize=9, va="top", ha="right")
-        figure.text(1 - left, top, NOT_FOR_CLINICAL_USE.upper(), fontsize=9, fontweight="bold", va="top", ha="right")
+        return _Head(name[:1].upper() + name[1:], said, self._where_words(self.n_slices - 1), room)
 
-    def _foot(self, figure: Figure) -> None:
-        width, height = figure.get_size_inches()
+    def _where_words(self, number: int) -> str:
+        what = "slice group" if self.picture is None else "slice"
+        return f"{what} {number + 1} of {self.n_slices}"
+
+    def _foot_lines(self, room: float) -> list[str]:
         model = self.explanation.model
-        wrap = int(width * 21)
-        lines = [
+        said = (
             f"Model {model.name} ({model.architecture}, SHA-256 {model.sha256[:12]}), case {self.explanation.case_id};"
             f" {_PLACED[self.style.placement]}. This model: {caution_words(model.training)}.",
             f"{self.explanation.where_words} {model.guarantee_words}",
-        ]
-        text = "\n".join(part for line in lines for part in textwrap.wrap(line, wrap))
-        figure.text(_MARGIN / width, 0.06 / height, text, fontsize=6.5, va="bottom", color="#404040")
+        )
+        return [line for text in said for line in wrapped(text, room, _SMALL)]
 
 
-def plane_extent(geometry: Geometry) -> tuple[float, float, float, float]:
-    """Return left, right, bottom and top edge of a canonical grid's slices, mm of the display frame (rows run down)."""
-    low = to_display(geometry.to_world((0, -0.5, -0.5)))
-    high = to_display(geometry.to_world([0, geometry.shape[1] - 0.5, geometry.shape[2] - 0.5]))
-    return (float(low[2]), float(high[2]), float(high[1]), float(low[1]))
+class _Head:
+    """The lines above the panels: on the right what it is not for and the slice, where there is room beside the rest.
 
+    Parameters
+    ----------
+    name, said
+        Abnormality; probability.
+    where
+        The slice at its longest.
+    room
+        Inches across.
+    """
 
-def colormap(kind: ColormapKind) -> LinearSegmentedColormap:
-    """Return the viewer's colormap of a map, transparent where there is no evidence."""
-    from matplotlib.colors import LinearSegmentedColormap
+    def __init__(self, name: str, said: str, where: str, room: float) -> None:
+        self.room, gap = room, 2 * _MARGIN
+        beside = room - gap - width_inches(NOT_FOR_CLINICAL_USE.upper(), _SAID, "bold")
+        self.use_above = width_inches(name, _NAME, "bold") > beside
+        self.name = wrapped(name, room, _NAME, "bold") if self.use_above else [name]
+        self.where_below = width_inches(said, _SAID) + gap + width_inches(where, _SAID) > room
+        self.said = wrapped(said, room, _SAID)
 
-    if kind == "diverging":
-        points = list(zip(DIVERGING_CONTROLS, (*AGAINST_COLORS, *FOR_COLORS), strict=True))
-        return LinearSegmentedColormap.from_list("evidence for and against", points)
-    return LinearSegmentedColormap.from_list("evidence", list(zip(FOR_CONTROLS, FOR_COLORS, strict=True)))
+    @property
+    def inches(self) -> float:
+        """How high it is."""
+        said = len(self.said) + self.where_below + self.use_above
+        return height_inches(len(self.name), _NAME) + height_inches(said, _SAID) + _GAP
 
-
-def mark_sides(axes: Axes) -> None:
-    """Write the patient's sides at the edges of a canonical slice: R and L, A and P."""
-    (front, back), (right, left) = Geometry.canonical((2, 2, 2), (1.0, 1.0, 1.0)).axis_letters()[1:]
-    for x, y, letter in ((0.03, 0.5, right), (0.97, 0.5, left), (0.5, 0.965, front), (0.5, 0.035, back)):
-        look: Any = {"color": _LETTER, "fontsize": 10, "fontweight": "bold", "path_effects": _outlined()}
-        axes.text(x, y, letter, transform=axes.transAxes, ha="center", va="center", **look)
-
-
-def bar_length_mm(width_mm: float) -> int:
-    """Return a round length of at most a third of ``width_mm``: 1, 2 or 5 times a power of ten, at least 1 mm."""
-    lengths = [m * 10**e for e in range(4) for m in (1, 2, 5)]
-    return max([length for length in lengths if length <= width_mm / 3], default=1)
-
-
-def draw_mm_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
-    """Draw a bar with its length in mm at the lower right."""
-    left, right, bottom, top = extent
-    length = bar_length_mm(right - left)
-    end, y = right - 0.04 * (right - left), bottom - 0.05 * (bottom - top)
-    look: Any = {"color": _INK, "path_effects": _outlined()}
-    axes.plot([end - length, end], [y, y], linewidth=1.8, solid_capstyle="butt", **look)
-    middle, above = end - length / 2, y - 0.015 * (bottom - top)
-    axes.text(middle, above, f"{length} mm", fontsize=7, ha="center", va="bottom", **look)
-
-
-def draw_colour_bar(axes: Axes, limits: tuple[float, float], kind: ColormapKind) -> None:
-    """Draw a horizontal colour bar on black, as the map lies on the CT, with its ends in numbers."""
-    low, high = limits
-    ramp = np.linspace(low, high, 256)[None, :]
-    axes.set_facecolor(_BACKGROUND)
-    axes.imshow(ramp, cmap=colormap(kind), aspect="auto", extent=(low, high, 0, 1), vmin=low, vmax=high)
-    ticks = [low, 0.0, high] if low < 0 else [low, high / 2, high]
-    axes.set(yticks=[], xticks=ticks)
-    labels = axes.set_xticklabels([f"{value:.3g}".replace("-", "−") for value in ticks], fontsize=7)
-    labels[0].set_horizontalalignment("left")
-    labels[-1].set_horizontalalignment("right")
-    axes.tick_params(length=2, pad=1)
-
-
-def _outlined() -> list[AbstractPathEffect]:
-    """Return an outline that keeps letters and bars readable on white and on black."""
-    from matplotlib.patheffects import withStroke
-
-    return [withStroke(linewidth=1.8, foreground=_BACKGROUND)]
+    def draw(self, figure: Figure) -> Text:
+        """Draw it, and return the text that says which slice is shown, empty yet."""
+        left, right = _MARGIN, _MARGIN + self.room
+        top = float(figure.get_size_inches()[1]) - _MARGIN
+        draw_lines(figure, [NOT_FOR_CLINICAL_USE.upper()], right, top, _SAID, "bold", "right")
+        top -= height_inches(1, _SAID) if self.use_above else 0.0
+        draw_lines(figure, self.name, left, top, _NAME, "bold")
+        top -= height_inches(len(self.name), _NAME) + _GAP / 2
+        draw_lines(figure, self.said, left, top, _SAID)
+        if self.where_below:
+            return draw_lines(figure, [], left, top - height_inches(len(self.said), _SAID), _SAID)
+        return draw_lines(figure, [], right, top, _SAID, side="right")
 
 
 def _axes(figure: Figure, box: Sequence[float], size: tuple[float, float]) -> Axes:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from training.evaluate.case_figures import (
-    NO_METADATA,
-    FigureFormat,
-    colormap,
-    draw_colour_bar,
-    mark_sides,
-    plane_extent,
-)
+from training.evaluate.case_figures import NO_METADATA, FigureFormat
 from training.evaluate.compare import DEFAULT_THRESHOLD, SheetEntry
+from training.evaluate.figure_marks import colormap, draw_colour_bar, mark_sides, plane_extent
+from training.evaluate.figure_text import cut, draw_lines, height_inches, wrapped
 from training.explain.display import NOTHING
 from training.explain.placement import Placement
 from training.explain.result import METHOD_NAMES, Explanation, Method
@@ -30,12 +25,29 @@ from training.picture import WINDOWS, Picture, picture_of, to_display, to_lps
 from training.words import NOT_FOR_CLINICAL_USE, percent
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from training.cohort.results import CohortStore
 
 NO_DATA_HU = -3024
 """Drawn black in every window: where the CT of a case is not at hand."""
 
-_TILE, _GAP, _HEAD, _FOOT = 1.9, 0.08, 0.62, 0.55
+_TILE, _GAP = 1.9, 0.08
+_NARROWEST = 2 * _TILE
+"""Inches; for sheets of one case, whose words need the room."""
+
+_TITLE, _FOOT = 0.22, 0.5
+"""Inches above a tile for its title; under the tiles for the colour bar, without the words."""
+
+_NAME, _SAID, _SMALL, _TILE_NAME = 12.0, 8.0, 7.0, 6.5
+"""Font sizes, points."""
+
+OUTCOME_WORDS = {
+    "TP": "predicted and present",
+    "FP": "predicted, not present",
+    "FN": "present, not predicted",
+    "TN": "neither predicted nor present",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +77,7 @@ class Tile:
 
     @property
     def outcome(self) -> str:
-        """TP, FP, FN or TN; empty where the truth is unknown."""
+        """TP, FP, FN or TN (see ``OUTCOME_WORDS``); empty where the truth is unknown."""
         if self.entry.truth < 0:
             return ""
         return ("TP" if self.predicted else "FN") if self.entry.truth else ("FP" if self.predicted else "TN")
@@ -190,30 +202,82 @@ def draw_sheet(
     if not tiles:
         raise ValueError("a contact sheet needs at least one case")
     columns = min(columns, len(tiles))
-    rows = ceil(len(tiles) / columns)
-    size = (columns * (_TILE + _GAP) + _GAP, rows * (_TILE + 0.22) + _HEAD + _FOOT)
+    width = max(columns * (_TILE + _GAP) + _GAP, _NARROWEST)
+    room = width - 2 * _GAP
+    head, foot = _head(label, model, room), _foot(tiles, method, room)
+    below = _FOOT + height_inches(len(foot), _SMALL) + _GAP
+    height = below + ceil(len(tiles) / columns) * (_TILE + _TITLE) + sum(line.inches for line in head)
+    size = (width, height + 2 * _GAP)
     limit = shared_limit(tiles)
     stream = io.BytesIO()
     with mpl.rc_context({"text.parse_math": False, "svg.hashsalt": "hirescam"}):
         figure = Figure(figsize=size, facecolor="white")
-        name = display_name(label)
-        _text(figure, 0.01, 1 - 0.08 / size[1], f"{name[:1].upper()}{name[1:]}", 12, "left")
-        _text(figure, 0.99, 1 - 0.08 / size[1], NOT_FOR_CLINICAL_USE.upper(), 8, "right")
-        _text(figure, 0.01, 1 - 0.33 / size[1], f"model {model}, top slice of each case", 8, "left", "normal")
-        for (x, y), tile in zip(_places(len(tiles), columns, size), tiles, strict=True):
+        _draw_head(figure, head)
+        for (x, y), tile in zip(_places(len(tiles), columns, below), tiles, strict=True):
             axes = figure.add_axes((x / size[0], y / size[1], _TILE / size[0], _TILE / size[1]))
             _draw_tile(axes, tile, limit, window_hu, opacity)
-        bar = figure.add_axes((_GAP / size[0], 0.36 / size[1], 1.5 * _TILE / size[0], 0.09 / size[1]))
+        bar = figure.add_axes((_GAP / size[0], (below - 0.2) / size[1], 1.5 * _TILE / size[0], 0.09 / size[1]))
         draw_colour_bar(bar, (0.0, limit), "sequential")
-        _text(figure, 1.65 * _TILE / size[0], 0.42 / size[1], sheet_words(tiles, method), 7, "left", "normal")
+        draw_lines(figure, foot, _GAP, _GAP + height_inches(len(foot), _SMALL), _SMALL)
         figure.savefig(stream, format=kind, dpi=dpi, metadata=NO_METADATA[kind])
     return stream.getvalue()
 
 
-def _places(count: int, columns: int, size: tuple[float, float]) -> Iterator[tuple[float, float]]:
+class _Line(NamedTuple):
+    """Lines of one look in the head."""
+
+    lines: list[str]
+    points: float
+    weight: str
+
+    @property
+    def inches(self) -> float:
+        """How high they are."""
+        return height_inches(len(self.lines), self.points)
+
+
+def _head(label: str, model: str, room: float) -> list[_Line]:
+    """Return what stands above the tiles, top to bottom."""
+    name = display_name(label)
+    looks = (
+        (NOT_FOR_CLINICAL_USE.upper(), _SAID, "bold"),
+        (f"{name[:1].upper()}{name[1:]}", _NAME, "bold"),
+        (f"Model {model}, top slice of each case", _SAID, "normal"),
+    )
+    found = ((wrapped(text, room, points, weight), points, weight) for text, points, weight in looks)
+    return [_Line(lines, points, weight) for lines, points, weight in found]
+
+
+def _draw_head(figure: Figure, head: Sequence[_Line]) -> None:
+    width, height = figure.get_size_inches()
+    top = float(height) - _GAP
+    for n, line in enumerate(head):
+        x, side = (_GAP, "left") if n else (float(width) - _GAP, "right")
+        draw_lines(figure, line.lines, x, top, line.points, line.weight, side)
+        top -= line.inches
+
+
+def _foot(tiles: Sequence[Tile], method: Method, room: float) -> list[str]:
+    """Return what stands below the tiles: what colours and abbreviations mean, and where CTs were missing."""
+    said = [sheet_words(tiles, method) + ".", outcome_legend(tile.outcome for tile in tiles)]
+    missing = sum(not tile.has_ct for tile in tiles)
+    if missing:
+        said.append(f"{missing} of {len(tiles)} cases are drawn without their CT.")
+    return [line for text in said for line in wrapped(text, room, _SMALL)]
+
+
+def outcome_legend(outcomes: Iterable[str]) -> str:
+    """Return what the abbreviations among ``outcomes`` mean; empty if there are none."""
+    there = set(outcomes)
+    return "; ".join(f"{short}: {words}" for short, words in OUTCOME_WORDS.items() if short in there)
+
+
+def _places(count: int, columns: int, below: float) -> Iterator[tuple[float, float]]:
+    """Yield the lower left corner of every tile, inches; the first stands at the upper left."""
+    rows = ceil(count / columns)
     for n in range(count):
         row, column = divmod(n, columns)
-        yield (_GAP + column * (_TILE + _GAP), size[1] - _HEAD - (row + 1) * (_TILE + 0.22))
+        yield (_GAP + column * (_TILE + _GAP), below + (rows - 1 - row) * (_TILE + _TITLE))
 
 
 def _draw_tile(axes: Any, tile: Tile, limit: float, window_hu: tuple[float, float], opacity: float) -> None:
@@ -227,9 +291,5 @@ def _draw_tile(axes: Any, tile: Tile, limit: float, window_hu: tuple[float, floa
     drawn = {"cmap": colormap("sequential"), "vmin": 0.0, "vmax": limit, "alpha": alpha, "interpolation": "nearest"}
     axes.imshow(tile.values[0], extent=plane_extent(tile.grid), **drawn)
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
-    axes.set_title(tile.name, fontsize=6.5, pad=2)
+    axes.set_title(cut(tile.name, _TILE, _TILE_NAME), fontsize=_TILE_NAME, pad=2)
     mark_sides(axes)
-
-
-def _text(figure: Any, x: float, y: float, text: str, size: float, side: str, weight: str = "bold") -> None:
-    figure.text(x, y, text, fontsize=size, ha=side, va="top", fontweight=weight)

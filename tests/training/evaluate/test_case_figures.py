@@ -8,16 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.evaluate.case_figures import (
-    FORMATS,
-    CaseFigure,
-    FigureStyle,
-    bar_length_mm,
-    colormap,
-    plane_extent,
-)
+from training.evaluate.case_figures import FORMATS, CaseFigure, FigureStyle
+from training.evaluate.figure_marks import bar_length_mm, colormap, plane_extent
 from training.explain.display import PerLabel, policy_named
-from training.explain.result import Explanation
+from training.explain.result import Explanation, Method
 from training.geometry import Geometry
 from training.labels import display_name
 from training.picture import Picture
@@ -148,6 +142,46 @@ def test_names_with_dollars_and_unknown_labels_are_drawn_as_they_are(explanation
     figure = CaseFigure(odd, None, "$x_1$", SMALL)
     assert "$x_1$" in words(figure)
     assert figure.save("png").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("methods", [("hirescam",), ("hirescam", "gradcam")])
+@pytest.mark.parametrize("shape", ["square", "low", "narrow", "no CT"])
+@pytest.mark.parametrize(
+    "label", ["gi", "a finding with a name as long as those of coronary artery bypass grafting " * 2]
+)
+def test_nothing_is_written_over_anything_else_or_over_the_edge(
+    explanation: Explanation, picture: Picture, methods: tuple[Method, ...], shape: str, label: str
+) -> None:
+    rows, columns = picture.hu.shape[1:]
+    cuts = {"square": (rows, columns), "low": (rows // 4, columns), "narrow": (rows, columns // 4)}
+    shown = None
+    if shape in cuts:
+        size = (picture.hu.shape[0], *cuts[shape])
+        grid = picture.geometry.subgrid((0, 0, 0), (1, 1, 1), size)
+        shown = Picture(picture.hu[: size[0], : size[1], : size[2]], grid)
+    named = replace(explanation, labels=(label, *explanation.labels[1:]))
+    means = {label: 0.001}
+    named = replace(
+        named,
+        model=replace(
+            named.model, mean_probability=means, name="a-model-with-a-rather-long-name-of-fold-3.safetensors"
+        ),
+    )
+    figure = CaseFigure(named, shown, label, replace(SMALL, methods=methods))
+    figure.pixels()
+    edge = figure.figure.bbox
+    titles = [axes.title for axes in figure.figure.axes if axes.get_title()]
+    pictures = [axes.get_window_extent() for axes in figure.figure.axes]
+    boxes = [text.get_window_extent().padded(-0.5) for text in (*figure.figure.texts, *titles)]
+    for n, box in enumerate(boxes):
+        assert edge.x0 <= box.x0 < box.x1 <= edge.x1, (*figure.figure.texts, *titles)[n].get_text()
+        assert edge.y0 <= box.y0 < box.y1 <= edge.y1
+        assert not any(box.overlaps(other) for other in (*boxes[:n], *pictures))
+    for axes in figure.figure.axes:
+        for text in axes.texts:
+            box, own = text.get_window_extent(), axes.get_window_extent()
+            assert own.y0 <= box.y0 < box.y1 <= own.y1, text.get_text()
+            assert own.x0 - 1 <= box.x0 < box.x1 <= own.x1 + 1, text.get_text()
 
 
 def test_bars_have_round_lengths() -> None:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from training.cohort.results import CohortStore
 from training.evaluate.audit.source import SourceCT, source_ct
 from training.evaluate.audit.verdicts import Subject
-from training.evaluate.case_figures import CaseFigure, FigureStyle, plane_extent
+from training.evaluate.case_figures import CaseFigure, FigureStyle
+from training.evaluate.figure_marks import plane_extent
 from training.explain.placement import Placement
 from training.explain.result import METHODS
 from training.picture import WINDOWS, Picture, picture_of, to_lps
