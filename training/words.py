@@ -10,8 +10,11 @@ NOT_FOR_CLINICAL_USE = "not for clinical use"
 NOT_AVAILABLE = "n/a"
 
 
+_VERBS = {"is": "are", "has": "have", "stays": "stay", "leaves": "leave"}
+
+
 def counted(n: int, noun: str) -> str:
-    """Return a count with its noun, whose last word is in the plural unless there is exactly one.
+    """Return a count with its noun, in the plural unless there is exactly one; a verb may follow ("case is").
 
     Examples
     --------
@@ -22,19 +25,31 @@ def counted(n: int, noun: str) -> str:
 
 
 def counted_of(n: int, total: int, noun: str) -> str:
-    """Return a part of a count: the noun goes with the whole.
+    """Return a part of a count: the noun goes with the whole, a verb behind it with the part.
 
     Examples
     --------
-    >>> counted_of(1, 1, "case"), counted_of(1, 7, "case")
-    ('1 of 1 case', '1 of 7 cases')
+    >>> counted_of(1, 1, "case"), counted_of(1, 7, "case"), counted_of(1, 7, "case has")
+    ('1 of 1 case', '1 of 7 cases', '1 of 7 cases has')
     """
+    words, _, last = noun.rpartition(" ")
+    if words and last in _VERBS:
+        return f"{n:,} of {counted(total, words)} {agreed(n, last, _VERBS[last])}"
     return f"{n:,} of {counted(total, noun)}"
 
 
 def plural(noun: str) -> str:
-    """Return the plural of a noun, or of the last word of several."""
-    if noun.endswith("series"):
+    """Return the plural of a noun, or of the last word of several; a verb behind it goes with it.
+
+    Examples
+    --------
+    >>> plural("CT"), plural("abnormality"), plural("series"), plural("older volume has")
+    ('CTs', 'abnormalities', 'series', 'older volumes have')
+    """
+    words, _, last = noun.rpartition(" ")
+    if words and last in _VERBS:
+        return f"{plural(words)} {_VERBS[last]}"
+    if last == "series":
         return noun
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
@@ -42,13 +57,7 @@ def plural(noun: str) -> str:
 
 
 def agreed(n: int, one: str, many: str) -> str:
-    """Return the form of a verb or pronoun that goes with a count: "is" or "are".
-
-    Examples
-    --------
-    >>> agreed(1, "is", "are"), agreed(0, "is", "are")
-    ('is', 'are')
-    """
+    """Return the form of a verb or pronoun that goes with a count: "is" or "are"."""
     return one if n == 1 else many
 
 

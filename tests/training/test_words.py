@@ -19,6 +19,8 @@ from training.words import agreed, counted, counted_of
         (1, "abnormality", "1 abnormality"),
         (3, "abnormality", "3 abnormalities"),
         (2, "day", "2 days"),
+        (1, "CT is", "1 CT is"),
+        (2, "older volume has", "2 older volumes have"),
         (12345, "wrong prediction", "12,345 wrong predictions"),
     ],
 )

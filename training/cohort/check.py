@@ -19,6 +19,7 @@ from training.cohort.sources.tables import first
 from training.io.npz import check_npz_header
 from training.io.read import Kind, find_kind
 from training.issues import Cancelled, InputError, Issue, Severity, error, warning
+from training.words import counted, counted_of
 
 Progress = Callable[[int, int, str], None]
 
@@ -120,11 +121,11 @@ def _shared_volumes(records: Sequence[Record]) -> Iterator[Issue]:
     several = {path.name: own for (path, _), own in users.items() if len(own) > 1}
     across = [name for name, own in several.items() if len({record.split for record in own}) > 1]
     if across:
-        fact = f"{len(across)} CTs are in several splits, so results would be too good: {first(across)}"
+        fact = f"{counted(len(across), 'CT is')} in several splits, so results would be too good: {first(across)}"
         yield error("split-overlap", fact, "Keep each CT in one split.")
     within = [name for name in several if name not in across]
     if within:
-        fact = f"{len(within)} CTs are the CT of several cases: {first(within)}"
+        fact = f"{counted(len(within), 'CT is')} the CT of several cases: {first(within)}"
         yield warning("shared-volume", fact, "Look whether that is meant.")
 
 
@@ -132,12 +133,12 @@ def _label_issues(listing: Listing) -> Iterator[Issue]:
     counts = _counts(listing)
     never = [name for name, (present, _, _) in counts.items() if not present]
     if never and listing.records:
-        fact = f"{len(never)} of {len(counts)} labels are present in no case: {first(never)}"
+        fact = f"{counted_of(len(never), len(counts), 'label is')} present in no case: {first(never)}"
         yield warning("no-positives", fact, "They cannot be learnt; their results will be n/a.")
     unknown = {name: u for name, (_, _, u) in counts.items() if u}
     if unknown:
         shown = first(f"{name} ({u})" for name, u in unknown.items())
-        fact = f"{len(unknown)} labels are unknown for some cases: {shown}"
+        fact = f"{counted(len(unknown), 'label is')} unknown for some cases: {shown}"
         yield warning("unknown-values", fact, "Empty cells count neither as present nor as absent.")
 
 

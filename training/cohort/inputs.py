@@ -10,6 +10,7 @@ from training.cohort.store import find_case
 from training.explain.result import Explanation
 from training.issues import InputError, error
 from training.volume import Volume
+from training.words import counted
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def sort_inputs(paths: Sequence[Path]) -> Inputs:
     results = [path for path in paths if find_case(path) is not None]
     cts = [path for path in paths if path not in results]
     if len(results) > 1 or len(cts) > 1:
-        fact = f"{len(cts)} CTs and {len(results)} results were given"
+        fact = f"{counted(len(cts), 'CT')} and {counted(len(results), 'result')} were given"
         raise InputError(error("too-many-inputs", fact, "Open one CT, one result, or a CT with its own result."))
     return Inputs(next(iter(cts), None), next(iter(results), None))
 

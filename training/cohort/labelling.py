@@ -31,6 +31,7 @@ from training.partition.reports.table import (
     label_one,
     write_labels,
 )
+from training.words import counted
 
 PART_REPORTS = 128
 """Reports in a part: a second or so of work, so that little is lost and little is said to the scheduler."""
@@ -236,7 +237,7 @@ def _gather(parts: Sequence[Part], settings: LabelSettings, out: Path, before: i
     failures = [Failure(line["case"], line["failure"]) for line in _lines(parts) if "failure" in line]
     total = sum(len(part.rows) for part in parts)
     if total and len(failures) == total:
-        fact = f"not one of {total} reports could be labelled; the first: {failures[0].reason}"
+        fact = f"not one of {counted(total, 'report')} could be labelled; the first: {failures[0].reason}"
         _let_go(parts, out)
         raise InputError(error("no-labels", fact, "Check the column that holds the reports.", out.name))
     good = (line for line in _lines(parts) if "failure" not in line)

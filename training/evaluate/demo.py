@@ -30,6 +30,7 @@ from training.fit.presets import preset
 from training.models import CheckpointMetadata, Model, load_model
 from training.models.checkpoint import save_checkpoint
 from training.preprocess import InputSpec
+from training.words import counted
 
 TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = 100_000, 200_000, 300_000
 """First phantom seed of each set; the ranges never meet."""
@@ -160,7 +161,7 @@ def evaluation(found: Sequence[Outcome], labels: Sequence[str], threshold: dict[
         for m, name in enumerate(labels)
     }
     return {
-        "data": f"{len(found)} phantoms, seeds {found[0].seed} to {found[-1].seed}, used for nothing else",
+        "data": f"{counted(len(found), 'phantom')}, seeds {found[0].seed} to {found[-1].seed}, used for nothing else",
         "classification": classification_report(found, labels),
         "at_threshold": rates,
         "pointing_mm": pointing_report(found, labels),

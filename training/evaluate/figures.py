@@ -16,6 +16,7 @@ from training.evaluate.bands import Bands
 from training.evaluate.baselines import BASELINES
 from training.evaluate.bootstrap import FloatArray
 from training.evaluate.classification import Classification
+from training.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +67,7 @@ def roc_picture(found: Classification) -> str:
             axes.plot(fpr, tpr, color=BLUE, alpha=0.25, linewidth=0.8)
         if found.roc:
             mean = np.mean([np.interp(grid, fpr, tpr) for fpr, tpr in found.roc.values()], axis=0)
-            axes.plot(grid, mean, color=ORANGE, linewidth=2, label=f"mean of {len(found.roc)} labels")
+            axes.plot(grid, mean, color=ORANGE, linewidth=2, label=f"mean of {counted(len(found.roc), 'label')}")
         axes.set(xlabel="1 − specificity", ylabel="sensitivity", aspect="equal", xlim=(0, 1), ylim=(0, 1))
         axes.legend(loc="lower right", frameon=False)
 

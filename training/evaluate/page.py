@@ -13,6 +13,7 @@ from training.evaluate.html import document, folded, head, image, table
 from training.evaluate.pairs import OVERALL
 from training.evaluate.rows import Row
 from training.evaluate.tables import Evaluation
+from training.words import counted
 
 SUMMARY_WORDS = (
     "Medians and means are over the labels to which a metric applies. In brackets: the interval from drawing cases "
@@ -55,7 +56,7 @@ def page(evaluation: Evaluation) -> str:
 def _slices(found: Sequence[Bands]) -> str:
     """Return Figure 13: the labels with most positives, and all of them to unfold."""
     ranked = sorted(found, key=lambda one: -one.n_positive)
-    caption = f"The {min(len(ranked), SHOWN_BANDS)} abnormalities with most positives"
+    caption = f"{counted(min(len(ranked), SHOWN_BANDS), 'abnormality')} with most positives"
     parts = [f"<h2>Slice scores</h2><p>{escape(SLICE_WORDS)}</p>"]
     parts.append(image(figures.bands_picture(ranked[:SHOWN_BANDS]), caption))
     if len(ranked) > SHOWN_BANDS:
@@ -68,9 +69,8 @@ def _slices(found: Sequence[Bands]) -> str:
 def _model(name: str, found: Classification) -> str:
     tables = Evaluation("", {name: found}).tables()
     plan = found.resampling
-    facts = (
-        f"{found.n_cases} cases, {len(found.labels)} labels, {plan.n} resamples (seed {plan.seed}, {plan.level:.0%})."
-    )
+    facts = f"{counted(found.n_cases, 'case')}, {counted(len(found.labels), 'label')}"
+    facts += f", {counted(plan.n, 'resample')} (seed {plan.seed}, {plan.level:.0%})."
     absent = ", ".join(found.not_applicable)
     return "\n".join(
         (

@@ -11,6 +11,7 @@ import numpy as np
 
 from training.explain.result import Explanation
 from training.issues import Issue, note, warning
+from training.words import counted_of
 
 TOLERANCE: Mapping[str, float] = {"fp32": 1e-4, "fp64": 1e-10, "bf16": 1e-4}
 """Largest residual (share of the score's scale, see :attr:`Explanation.scale`) by precision of the run.
@@ -64,7 +65,7 @@ def _no_guarantee(explanation: Explanation, worst: int) -> Issue:
 def _incomplete(explanation: Explanation, worst: int, n_bad: int, limit: float) -> Issue:
     return warning(
         "incomplete-explanation",
-        f"The maps of {n_bad} of {len(explanation.labels)} abnormalities do not add up to their scores: "
+        f"The maps of {counted_of(n_bad, len(explanation.labels), 'abnormality')} do not add up to the scores: "
         f"{explanation.labels[worst]} is off by {explanation.residual[worst]:.2g} of the score's scale, "
         f"where rounding in {explanation.precision} explains at most {limit:.0e}.",
         "Do not read these maps as what the model used; run again with precision fp32 and check the model file.",

@@ -17,6 +17,7 @@ from training.explain import cam
 from training.explain.placement import Cell, CellBox, Placement, cell_at, cell_box, covers_slice, place, where_words
 from training.geometry import CellLayout, FloatArray, Geometry
 from training.issues import InputError, Issue, error
+from training.words import counted
 
 Method = Literal["hirescam", "gradcam"]
 METHODS: tuple[Method, ...] = ("hirescam", "gradcam")
@@ -182,7 +183,7 @@ class Explanation:
                 raise KeyError(f"model {self.model.name} has no label called {label!r}")
             return self._index[label]
         if not 0 <= label < len(self.labels):
-            raise KeyError(f"model {self.model.name} has {len(self.labels)} labels, none numbered {label}")
+            raise KeyError(f"model {self.model.name} has {counted(len(self.labels), 'label')}, none numbered {label}")
         return int(label)
 
     @cached_property
@@ -361,7 +362,7 @@ class Explanation:
         return changed
 
     def __repr__(self) -> str:
-        return f"Explanation({self.case_id}, {self.model.name}, {len(self.labels)} labels, Z {self.z.shape})"
+        return f"Explanation({self.case_id}, {self.model.name}, {counted(len(self.labels), 'label')}, Z {self.z.shape})"
 
 
 def _finite(array: npt.NDArray[np.floating] | None) -> bool:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from training.fit.regions import OrganCells, RegionRequest, Sides
 from training.issues import InputError, error
+from training.words import counted
 
 HuArray = npt.NDArray[np.int16]
 PlaceArray = npt.NDArray[np.uint8]
@@ -77,7 +78,8 @@ class ArrayCases:
     def __post_init__(self) -> None:
         n = len(self.case_ids)
         if n == 0 or self.volumes.ndim != 4 or len(self.volumes) != n or self.targets.shape != (n, len(self.labels)):
-            facts = f"{n} names, CTs {self.volumes.shape}, targets {self.targets.shape}, {len(self.labels)} labels"
+            shapes = f"CTs {self.volumes.shape}, targets {self.targets.shape}"
+            facts = f"{counted(n, 'name')}, {shapes}, {counted(len(self.labels), 'label')}"
             raise InputError(error("bad-cases", f"the cases do not fit together: {facts}.", "Build them again."))
         wrong = ~(np.isin(self.targets, (0.0, 1.0)) | np.isnan(self.targets)).all(axis=1)
         if wrong.any():
@@ -150,7 +152,7 @@ def split(cases: Cases, validation_share: float, seed: int) -> tuple[Cases, Case
     n = len(cases.case_ids)
     n_validation = round(n * validation_share)
     if n_validation >= n:
-        raise InputError(error("too-few-cases", f"{n} cases leave none to train on.", "Add cases."))
+        raise InputError(error("too-few-cases", f"{counted(n, 'case leaves')} none to train on.", "Add cases."))
     if n_validation == 0:
         return cases, None
     order = np.random.default_rng([seed, 1]).permutation(n)

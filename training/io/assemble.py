@@ -17,6 +17,7 @@ from training.io.orient import canonical_order, is_sheared
 from training.io.privacy import case_id_for
 from training.issues import InputError, Issue, error, warning
 from training.volume import AIR_HU, Provenance, Volume, pixels_sha256
+from training.words import counted_of
 
 MIN_VOXELS = 3
 """Fewer along any axis is no volume."""
@@ -139,7 +140,7 @@ def _to_int16(
         hu[k] = np.maximum(one, _INT16.min)
     if not missing:
         return hu, ()
-    message = f"{missing} of {view.size} voxels are not finite numbers; treated as air"
+    message = f"{counted_of(missing, view.size, 'voxel is')} no finite numbers; treated as air"
     return hu, (warning("not-a-number", message, "Look whether they lie inside the body.", path.name),)
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from training.io.series import SeriesInfo
 from training.issues import InputError, error
 from training.volume import Volume
+from training.words import counted
 
 KNOWN = "DICOM folder, zip or enhanced file, NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd), npz"
 """Everything that can be read, for messages."""
@@ -181,7 +182,7 @@ def _kind_of_folder(path: Path) -> Kind:
         raise InputError(error("empty-folder", "the folder holds no files", "Choose the folder of a CT.", path.name))
     volumes = [item for item in files if item.name.lower().endswith(_ALL_SUFFIXES)]
     if volumes and not any(_kind_of_content(_head(item), item) is Kind.DICOM for item in files if item not in volumes):
-        fact = f"the folder holds no DICOM, but {len(volumes)} file(s) of other kinds"
+        fact = f"the folder holds no DICOM, but {counted(len(volumes), 'file')} of other kinds"
         raise InputError(error("no-dicom", fact, "Give one of these files, not their folder.", path.name))
     return Kind.DICOM
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.issues import InputError, Issue, Severity, error
+from training.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,4 +82,4 @@ class SeriesChoiceNeeded(InputError):  # noqa: N818 - a question to the user
 def _line(info: SeriesInfo) -> str:
     spacing = " x ".join(f"{s:.3g}" for s in info.spacing_mm) + " mm" if info.spacing_mm else "spacing unknown"
     state = "" if info.loadable else " (cannot be read)"
-    return f"{info.number}  {info.description}, {info.n_slices} slices, {spacing}{state}"
+    return f"{info.number}  {info.description}, {counted(info.n_slices, 'slice')}, {spacing}{state}"

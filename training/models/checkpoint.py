@@ -17,6 +17,7 @@ from training.models.model import CheckpointMetadata, Model, labels_misfit, spec
 from training.models.network import Network
 from training.models.tensorfile import file_sha256, read_header, read_tensors, refused
 from training.preprocess import InputSpec
+from training.words import counted
 
 FORMAT = "hirescam-checkpoint"
 FORMAT_VERSION = 1
@@ -204,7 +205,7 @@ def _check_expected(
 
 def _label_difference(labels: tuple[str, ...], expected: tuple[str, ...]) -> str:
     if len(labels) != len(expected):
-        return f"it has {len(labels)} labels, expected {len(expected)}."
+        return f"it has {counted(len(labels), 'label')}, expected {len(expected)}."
     first = next(i for i, (a, b) in enumerate(zip(labels, expected, strict=True)) if a != b)
     return f"its label {first + 1} is {labels[first]!r}, expected {expected[first]!r}."
 

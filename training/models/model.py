@@ -13,6 +13,7 @@ from training.models.config import NetworkConfig
 from training.models.heads import FloatArray32, Guarantee, closed_form, fully_connected
 from training.models.network import Network
 from training.preprocess import InputSpec
+from training.words import counted
 
 NOT_FOR_CLINICAL_USE = "For research only; not for clinical use."
 
@@ -115,7 +116,7 @@ class Model:
 def labels_misfit(config: NetworkConfig, labels: tuple[str, ...]) -> str:
     """Return why ``labels`` cannot name the outputs of such a network; empty if they can."""
     if len(labels) != config.n_labels:
-        return f"the network has {config.n_labels} outputs, the label list {len(labels)} names"
+        return f"the network has {counted(config.n_labels, 'output')}, the label list {counted(len(labels), 'name')}"
     if len(set(labels)) != len(labels) or not all(labels):
         return "label names must be different and not empty"
     return ""

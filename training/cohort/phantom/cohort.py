@@ -35,6 +35,12 @@ Split = Literal["train", "valid", "test"]
 Progress = Callable[[int, int, str], None]
 
 
+def is_of_phantom(path: Path) -> bool:
+    """Return True for the volumes that :func:`write_cohort` lays beside a phantom's CT: masks, and the CT as npz."""
+    beside = path.name in (ORGANS_FILE, FINDINGS_FILE, NPZ_FILE)
+    return beside and _CASE.fullmatch(path.parent.name) is not None and (path.parent / TRUTH_FILE).is_file()
+
+
 def split_of(seed: int) -> Split:
     """Return the split of the case of ``seed``: of every seven in a row five train, one valid, one test."""
     return "valid" if seed % 7 == 5 else "test" if seed % 7 == 6 else "train"

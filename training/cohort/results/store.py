@@ -29,6 +29,7 @@ from training.partition.allowed import FloatMask, region_of
 from training.partition.cells import OrganCells
 from training.preprocess import InputSpec
 from training.volume import Volume
+from training.words import counted, counted_of
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
@@ -110,8 +111,8 @@ class CohortStore:
         return len(self.cases)
 
     def __repr__(self) -> str:
-        done = f"{len(self)} of {len(self.planned)} cases"
-        return f"CohortStore({self.path.name}, {self.model.name}, {done}, {len(self.labels)} labels)"
+        done = counted_of(len(self), len(self.planned), "case")
+        return f"CohortStore({self.path.name}, {self.model.name}, {done}, {counted(len(self.labels), 'label')})"
 
     @cached_property
     def sha256(self) -> str:

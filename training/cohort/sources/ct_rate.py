@@ -23,6 +23,7 @@ from training.issues import InputError, Issue, Severity, error, note, warning
 from training.labels import label_names
 from training.partition.reports.ct_rate import rules
 from training.volume import Volume
+from training.words import counted, counted_of
 
 ID_COLUMN = "VolumeName"
 METADATA_COLUMNS = ("RescaleSlope", "RescaleIntercept", "XYSpacing", "ZSpacing")
@@ -126,7 +127,8 @@ class CtRate:
         if not found:
             fact = f"holds no volume like {VOLUME_FOLDERS[0]}/train_1/train_1_a/train_1_a_1.nii.gz"
             raise InputError(error("no-volume", fact, "Give the folder of CT-RATE.", self.base.name))
-        fact = f"{len(doubles)} volumes are there in both generations; the corrected file is read: {first(doubles)}"
+        both = counted(len(doubles), "volume is")
+        fact = f"{both} there in both generations; the corrected file is read: {first(doubles)}"
         return found, [note("both-generations", fact)] if doubles else []
 
     def _not_chest(self) -> frozenset[str]:
@@ -248,17 +250,17 @@ def _match(rows: Sequence[Row], volumes: Mapping[str, Path], left_out: frozenset
     lacking, extra = sorted(named - set(volumes)), sorted(set(volumes) - named)
     if len(lacking) == len(named):
         yield error(
-            "no-volume", f"none of the {len(named)} rows has a volume: {first(lacking)}", "Download some.", file
+            "no-volume", f"none of {counted(len(named), 'row')} has a volume: {first(lacking)}", "Download some.", file
         )
     elif lacking:
-        fact = f"{len(lacking)} of {len(named)} rows have no volume and are left out: {first(lacking)}"
+        fact = f"{counted_of(len(lacking), len(named), 'row')} without volume left out: {first(lacking)}"
         yield warning("no-volume", fact, "Download them, if they are wanted.", file)
     if extra:
-        fact = f"{len(extra)} volumes have no row and are left out: {first(extra)}"
+        fact = f"{counted(len(extra), 'volume')} without row left out: {first(extra)}"
         yield warning("no-labels", fact, _TABLES_WAY_OUT, file)
     dropped = sorted(left_out & named & set(volumes))
     if dropped:
-        fact = f"{len(dropped)} volumes are listed as not of the chest and left out: {first(dropped)}"
+        fact = f"{counted(len(dropped), 'volume')} listed as not of the chest left out: {first(dropped)}"
         yield note("not-chest", fact, file)
 
 
@@ -267,8 +269,9 @@ def _without_metadata(records: Sequence[Record], file: str) -> Iterator[Issue]:
     older = [r.case_id for r in bare if generation_of_record(r) == "older"]
     fixed = [r.case_id for r in bare if generation_of_record(r) == "fixed"]
     if older:
-        fact = f"{len(older)} older volumes have no row of metadata, so slope and spacing are unknown: {first(older)}"
+        bare_ones = counted(len(older), "older volume has")
+        fact = f"{bare_ones} no row of metadata, so slope and spacing are unknown: {first(older)}"
         yield error("no-metadata", fact, "Add the metadata table, or use the corrected files.", file)
     if fixed:
-        fact = f"{len(fixed)} corrected volumes have no row of metadata to check them by: {first(fixed)}"
+        fact = f"{counted(len(fixed), 'corrected volume has')} no row of metadata to check them by: {first(fixed)}"
         yield warning("no-metadata", fact, "Add the metadata table.", file)

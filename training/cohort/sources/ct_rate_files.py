@@ -23,6 +23,7 @@ from training.io.hu import why_not_hu
 from training.io.nifti import SOFTWARE, StoredNifti, read_stored
 from training.issues import InputError, error, note
 from training.volume import Volume
+from training.words import counted
 
 Generation = Literal["fixed", "older"]
 
@@ -79,9 +80,9 @@ def _numbers(text: str, count: int) -> tuple[float, ...]:
         parsed = ast.literal_eval(text)
         values = tuple(float(value) for value in (parsed if isinstance(parsed, list | tuple) else (parsed,)))
     except (ValueError, SyntaxError, TypeError) as failure:
-        raise ValueError(f"{text[:40]!r} is not {count} number(s)") from failure
+        raise ValueError(f"{text[:40]!r} is not {counted(count, 'number')}") from failure
     if len(values) != count or not np.isfinite(values).all():
-        raise ValueError(f"{text[:40]!r} is not {count} number(s)")
+        raise ValueError(f"{text[:40]!r} is not {counted(count, 'number')}")
     return values
 
 

@@ -34,8 +34,7 @@ class PhantomCohort:
         listing = self._table.listing()
         sides = self._sides()
         records = tuple(self._complete(record, sides.get(record.case_id, {})) for record in listing.records)
-        issues = tuple(i for i in listing.issues if i.code != "no-labels")  # organ maps and masks lie beside each CT
-        return Listing(listing.labels, records, issues)
+        return Listing(listing.labels, records, listing.issues)
 
     def read(self, record: Record) -> Volume:
         """Read one CT."""

@@ -24,6 +24,7 @@ from training.labels import all_labels, label_names
 from training.partition.reports.columns import OTHER_LOCATION, column_names, labels_from_columns
 from training.partition.reports.vocabulary import load_vocabulary
 from training.volume import Volume
+from training.words import counted, counted_of
 
 ID_COLUMN = "NoteAcc_DEID"
 TABLE_PATTERN = "img{split}*_Abnormality_and_Location_Labels.csv"
@@ -99,15 +100,15 @@ class RadChestCT:
         """Compare the cases of the tables with the files of the folder."""
         lacking = [r.case_id for r in records if not r.path.is_file()]
         if len(lacking) == len(records):
-            fact = f"holds no CT of the {len(records)} cases: {first(r.path.name for r in records)}"
+            fact = f"holds no CT of {counted(len(records), 'case')}: {first(r.path.name for r in records)}"
             yield error("no-volume", fact, "Give the folder of the npz files.", self._folder.name)
         elif lacking:
-            fact = f"{len(lacking)} of {len(records)} cases have no CT and are left out: {first(lacking)}"
+            fact = f"{counted_of(len(lacking), len(records), 'case')} without CT left out: {first(lacking)}"
             yield warning("no-volume", fact, "The public part is 3,630 CTs.", self._folder.name)
         known = {r.path.name for r in records}
         extra = sorted(p.name for p in self._folder.glob("*.npz") if p.name not in known)
         if extra and self.subset is None:
-            fact = f"{len(extra)} CTs have no row in the tables and are left out: {first(extra)}"
+            fact = f"{counted(len(extra), 'CT')} without row in the tables left out: {first(extra)}"
             yield warning("no-labels", fact, "Add their rows, or remove them.", self._folder.name)
 
 
@@ -207,7 +208,7 @@ def _column_issues(columns: tuple[str, ...], path: Path) -> Iterator[Issue]:
     known = {*column_names(vocabulary), *(f"{a}*{p}" for a in _UNNAMED for p in places)}
     unknown = [name for name in columns[1:] if name not in known]
     if unknown:
-        fact = f"{len(unknown)} of {len(columns) - 1} columns are unknown: {first(unknown)}"
+        fact = f"{counted_of(len(unknown), len(columns) - 1, 'column is')} unknown: {first(unknown)}"
         # A table of other columns throughout is another table; a few more locations do no harm.
         most = 2 * len(unknown) > len(columns) - 1
         severity = Severity.ERROR if most else Severity.WARNING
@@ -215,7 +216,7 @@ def _column_issues(columns: tuple[str, ...], path: Path) -> Iterator[Issue]:
     known_labels = rules(tuple(name for name in columns[1:] if "*" in name))[3]
     lacking = [name for name, is_known in zip(label_names(), known_labels, strict=True) if not is_known]
     if lacking:
-        fact = f"{len(lacking)} labels have no column and stay unknown: {first(lacking)}"
+        fact = f"{counted(len(lacking), 'label')} without column, and so unknown: {first(lacking)}"
         yield warning("missing-columns", fact, _WAY_OUT, path.name)
 
 
@@ -225,7 +226,7 @@ def _twice_over_splits(records: Sequence[Record]) -> Iterator[Issue]:
         splits.setdefault(record.case_id, set()).add(record.split)
     shared = [f"{name} ({', '.join(sorted(own))})" for name, own in splits.items() if len(own) > 1]
     if shared:
-        fact = f"{len(shared)} cases are in several splits: {first(shared)}"
+        fact = f"{counted(len(shared), 'case is')} in several splits: {first(shared)}"
         yield error("split-overlap", fact, "Keep each case in one split.")
 
 
@@ -249,5 +250,5 @@ def read_subset(path: Path) -> frozenset[str]:
 
 def _not_listed(missing: frozenset[str] | set[str], path: Path) -> Iterator[Issue]:
     if missing:
-        fact = f"{len(missing)} names are in none of the tables: {first(sorted(missing))}"
+        fact = f"{counted(len(missing), 'name is')} in none of the tables: {first(sorted(missing))}"
         yield error("unknown-case", fact, "Correct the list.", path.name)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.cohort.phantom.cohort import is_of_phantom
 from training.cohort.sources.base import SPLITS, Listing, Record, Sides
 from training.cohort.sources.tables import Faults, Row, first, note_duplicates, numbered, read_table, targets_of
 from training.io import read_ct
@@ -19,6 +20,7 @@ from training.io.privacy import case_id_for
 from training.issues import InputError, Issue, error, warning
 from training.labels import find_label, is_known
 from training.volume import Volume
+from training.words import agreed, counted
 
 LABELS_FILE = "labels.csv"
 """The table's name inside a cohort's folder."""
@@ -136,9 +138,10 @@ class GenericTable:
         folders = {path.parent for path in listed if path.is_file()}
         organs = {self.file.parent / row["organs"] for row in rows if row.get("organs")}
         beside = {path for folder in folders for path in folder.iterdir() if path.name.endswith(VOLUME_SUFFIXES)}
-        unused = beside - listed - organs
+        unused = {path for path in beside - listed - organs if not is_of_phantom(path)}
         if unused:
-            fact = f"{len(unused)} volumes beside the listed ones have no row" + self._shown(unused)
+            have = f"beside the listed ones {agreed(len(unused), 'has', 'have')} no row"
+            fact = f"{counted(len(unused), 'volume')} {have}{self._shown(unused)}"
             yield warning("no-labels", fact, "Add their rows, or leave them out.", self.file.name)
 
     def _shown(self, paths: set[Path]) -> str:

@@ -28,6 +28,7 @@ from training.evaluate.pairs import size_groups
 from training.evaluate.rows import Row
 from training.evaluate.tables import Evaluation, prediction_comparison_rows
 from training.explain.placement import PLACEMENTS
+from training.words import counted, counted_of
 
 SAME_NAME = " (second)"
 
@@ -93,7 +94,7 @@ def evaluate_stores(
     steps = Steps(sum(_n_steps(one, choice, known, plan) for one in subjects), progress)
     found = [_found(one, choice, known, others, groups, plan, steps) for one in subjects]
     return Evaluation(
-        title=f"{' against '.join(one.name for one in subjects)}, {len(choice.judged)} cases",
+        title=f"{' against '.join(one.name for one in subjects)}, {counted(len(choice.judged), 'case')}",
         classification={one.subject.name: one.classification for one in found},
         organ_iou=tuple(row for one in found if one.organs for row in one.organs.rows),
         lesions=tuple(row for one in found if one.lesions for row in one.lesions.rows),
@@ -177,7 +178,7 @@ def _notes(subject: Subject, known: KnownLesions | None) -> Iterator[str]:
         yield f"{subject.name}: {store.explanation(store.cases[0]).where_words}"
     failed = len(store.failures)
     if failed:
-        yield f"{subject.name}: {failed} of {len(store.planned)} cases failed and are left out."
+        yield f"{subject.name}: {counted_of(failed, len(store.planned), 'case')} failed, left out."
     if "organs" not in store.layout.arrays():
         yield f"{subject.name}: the store keeps no organs, so there is no OrganIoU."
     if subject.random is None:

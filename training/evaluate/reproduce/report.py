@@ -22,6 +22,7 @@ from training.evaluate.reproduce.plan import (
     PRETRAINING_SEED,
     Size,
 )
+from training.words import counted
 
 Results = Mapping[str, Mapping[str, Any]]
 """By entry: its evaluation as plain JSON types, with facts about the network under ``about``."""
@@ -71,8 +72,8 @@ def _introduction(results: Results, size: Size, command: str, seconds: Mapping[s
         train, one chooses the best epoch and the thresholds, one is judged: {n} test cases.""",
         f"Labels: {', '.join(LABELS)}.",
         f"""Networks: width {config.model.width}, one custom convolution of {config.model.custom_channels[-1]} channels,
-        {size.epochs} epochs, the same recipe and seed for all ({config.run.precision}). The trunk was pretrained on
-        {size.pretraining_cases} other phantoms (from seed {PRETRAINING_SEED}) to find and to place
+        {counted(size.epochs, "epoch")}, the same recipe and seed for all ({config.run.precision}). The trunk was
+        pretrained on {size.pretraining_cases} other phantoms (from seed {PRETRAINING_SEED}) to find and to place
         {", ".join(PRETRAINING_LABELS)}; it plays the part of ImageNet.""",
         f"""Numbers are per cent unless a unit is given, with 95 % intervals over test cases ({size.resamples}
         resamples). OrganIoU is the variant `paper`, cells placed by receptive field, thresholds per label from the

@@ -14,6 +14,7 @@ from training.io.dicom.spacing import spacing_issues
 from training.io.dicom.stack import MIN_SLICES, Stack
 from training.io.extent import MIN_SPACING_MM, why_no_patient
 from training.issues import Issue, error, warning
+from training.words import counted, counted_of
 
 ORIENTATION_NOISE = 1e-3
 """Largest noise of a direction cosine that is accepted, with a warning."""
@@ -82,7 +83,7 @@ def _merged(issues: Sequence[Issue]) -> list[Issue]:
 def _and_more(issue: Issue, more: int) -> Issue:
     if more == 0:
         return issue
-    return replace(issue, message=f"{issue.message} (and the same in {more} more file{'s' if more > 1 else ''})")
+    return replace(issue, message=f"{issue.message} (and the same in {counted(more, 'more file')})")
 
 
 def _too_few(frames: Sequence[Frame]) -> Issue:
@@ -148,7 +149,7 @@ def _length_faults(header: Header) -> list[Issue]:
 def _rescale_issues(frames: Sequence[Frame]) -> list[Issue]:
     without = [f for f in frames if f.slope is None or f.intercept is None]
     if 0 < len(without) < len(frames) and not any(f.faults for f in without):
-        fact = f"{len(without)} of {len(frames)} slices have no RescaleSlope and RescaleIntercept"
+        fact = f"{counted_of(len(without), len(frames), 'slice has')} no RescaleSlope and RescaleIntercept"
         return [error("rescale-missing", fact, _EXPORT, without[0].file_name)]
     flat = next((f for f in frames if f.slope is not None and f.slope <= 0), None)
     if flat is not None:

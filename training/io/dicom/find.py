@@ -15,6 +15,7 @@ from training.io.dicom.series import Group, make_groups, select_planes
 from training.io.dicom.stack import MIN_SLICES, Stack, make_stack
 from training.io.series import SeriesChoiceNeeded, SeriesInfo
 from training.issues import InputError, Issue, Severity, error, warning
+from training.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +160,6 @@ def _nothing(files: Sequence[Source], general: Sequence[Issue]) -> Issue:
         fact = "there is only a localizer, no CT series"
         return error("only-localizer", fact, "Choose the folder that holds the CT itself.")
     if all(issue.code.endswith("skipped") for issue in general):
-        fact = f"none of the {len(files)} files is a DICOM image that can be read"
+        fact = f"none of {counted(len(files), 'file')} is a DICOM image that can be read"
         return error("no-dicom", fact, "Choose the folder that holds the DICOM files.")
     return error("no-ct", "there is no CT image series", "Choose the folder that holds the CT.")

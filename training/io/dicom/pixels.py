@@ -22,6 +22,7 @@ from training.io.dicom.records import Frame, Header, PixelLayout
 from training.io.hu import PADDING_HU
 from training.issues import InputError, Issue, error, warning
 from training.volume import AIR_HU
+from training.words import counted
 
 HuArray = npt.NDArray[np.int16]
 
@@ -48,7 +49,7 @@ class Tally:
             share = f"{self.padding / self.voxels:.1%} of the voxels are padding"
             found.append(warning("padding", f"{share} outside the field of view; treated as air"))
         if self.clipped:
-            fact = f"{self.clipped} voxels are outside the 16-bit range and were set to its end"
+            fact = f"{counted(self.clipped, 'voxel')} outside the 16-bit range, set to its end"
             found.append(warning("clipped", fact, "Look for metal."))
         for value, file in self.odd_padding.items():
             fact = f"the header names {value:g} HU as padding, which could be tissue; left as it is"

@@ -16,6 +16,7 @@ from training.io.dicom.checks import SHIFT_REFUSED_PX, tilt_angle
 from training.io.dicom.spacing import SPACING_ACCEPTED, even_positions, find_unevenness
 from training.io.dicom.stack import MIN_SLICES, Stack
 from training.volume import AIR_HU
+from training.words import counted_of
 
 HuArray = npt.NDArray[np.int16]
 
@@ -88,7 +89,7 @@ def _plan_z(stack: Stack) -> tuple[FloatArray, tuple[str, ...]]:
     z_mm = even_positions(stack.z_mm, uneven.step_mm)
     made = int(np.count_nonzero(_weights(stack.z_mm, z_mm)[1]))
     step = float(z_mm[1] - z_mm[0])
-    what = f"{made} of {len(z_mm)} slices linearly interpolated along z to {step:.4g} mm"
+    what = f"{counted_of(made, len(z_mm), 'slice')} linearly interpolated along z to {step:.4g} mm"
     return z_mm, (f"{uneven.code}: {what}",)
 
 

@@ -167,7 +167,7 @@ def test_metadata_that_cannot_be_read_is_listed(ct_rate: Path, files: dict) -> N
     files["rows"](ct_rate / "dataset/metadata/train_metadata.csv", files["metadata_header"](), rows)
     (issue,) = [i for i in CtRate(ct_rate).listing().issues if i.code == "bad-metadata"]
     assert "(3)" in issue.message
-    assert "train_1_a_1: '0.7' is not 2 number(s)" in issue.message
+    assert "train_1_a_1: '0.7' is not 2 numbers" in issue.message
 
 
 def test_rows_and_volumes_are_matched(ct_rate: Path, files: dict, make_hu: Callable[..., np.ndarray]) -> None:
@@ -181,10 +181,10 @@ def test_rows_and_volumes_are_matched(ct_rate: Path, files: dict, make_hu: Calla
         stream.write("train_1_a_1.nii.gz,,,again,\nscan 5,,,text,\n")
     listing = CtRate(ct_rate).listing()
     issues = {i.code: i.message for i in listing.issues}
-    assert "2 of 6 rows have no volume" in issues["no-volume"]
+    assert "2 of 6 rows without volume" in issues["no-volume"]
     assert "train_9_a_1" in issues["no-labels"]
     assert "train_3_b_1" in issues["both-generations"]
-    assert "1 volumes are listed as not of the chest" in issues["not-chest"]
+    assert "1 volume listed as not of the chest" in issues["not-chest"]
     assert "row 6 repeats row 2 (train_1_a_1)" in issues["duplicate-id"]
     assert "row 7: 'scan 5'" in issues["bad-name"]
     assert {r.case_id for r in listing.records} == {"train_1_a_1", "train_3_b_1", "valid_1_a_1"}

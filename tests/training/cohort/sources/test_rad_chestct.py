@@ -61,7 +61,7 @@ def test_a_list_chooses_a_subset(rad_chestct: Path, tmp_path: Path, content: str
 
 def test_names_of_a_subset_that_no_table_has_are_an_error(rad_chestct: Path, tmp_path: Path) -> None:
     (tmp_path / "subset.txt").write_text("trn00002\ntrn77777\n", encoding="utf-8")
-    with pytest.raises(InputError, match="1 names are in none of the tables: trn77777"):
+    with pytest.raises(InputError, match="1 name is in none of the tables: trn77777"):
         checked(RadChestCT(rad_chestct, subset=tmp_path / "subset.txt"))
 
 
@@ -78,7 +78,7 @@ def test_faults_of_the_tables_are_listed_together(rad_chestct: Path) -> None:
     assert "row 4 repeats row 3 (trn00002)" in found["duplicate-id"].message
     assert found["no-labels"].severity is Severity.WARNING
     assert "stray.npz" in found["no-labels"].message
-    assert "1 of 6 cases have no CT" in found["no-volume"].message
+    assert "1 of 6 cases without CT" in found["no-volume"].message
 
 
 def test_missing_and_unknown_columns(rad_chestct: Path, files: dict) -> None:
@@ -87,8 +87,8 @@ def test_missing_and_unknown_columns(rad_chestct: Path, files: dict) -> None:
     files["rows"](path, header, [["trn00001", 1, 0, "1.0"], ["trn00002", 0, 1, "0.0"]])
     listing = RadChestCT(rad_chestct).listing()
     found = {issue.code: issue for issue in listing.issues}
-    assert "1 of 3 columns are unknown: noodle*right_lung" in found["unknown-columns"].message
-    assert "78 labels have no column and stay unknown" in found["missing-columns"].message
+    assert "1 of 3 columns is unknown: noodle*right_lung" in found["unknown-columns"].message
+    assert "78 labels without column, and so unknown" in found["missing-columns"].message
     targets = dict(zip(listing.labels, listing.records[0].targets.tolist(), strict=True))
     assert (targets["lung nodule"], targets["cardiomegaly"]) == (1, 1)
     assert np.isnan(targets["emphysema"])
@@ -105,5 +105,5 @@ def test_no_tables_and_no_volumes_are_errors(rad_chestct: Path, tmp_path: Path) 
     with pytest.raises(InputError, match="holds none of imgtrain"):
         RadChestCT(tmp_path).listing()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no CT of the 4 cases"):
+    with pytest.raises(InputError, match="holds no CT of 4 cases"):
         checked(RadChestCT(rad_chestct, volumes=tmp_path / "empty"))

@@ -29,6 +29,16 @@ def test_a_table_is_read_with_unknowns_and_sides(table: Path) -> None:
     assert listing.issues == ()
 
 
+def test_what_the_program_lays_beside_a_phantom_is_no_stray_volume(phantoms: Path) -> None:
+    for source in (GenericTable(phantoms / "labels.csv"), PhantomCohort(phantoms)):
+        assert [issue for issue in source.listing().issues if issue.code == "no-labels"] == []
+    stray = next(phantoms.glob("phantom-*")) / "other.nii.gz"
+    stray.write_bytes(b"")
+    (issue,) = (i for i in GenericTable(phantoms / "labels.csv").listing().issues if i.code == "no-labels")
+    assert "1 volume beside the listed ones has no row" in issue.message
+    stray.unlink()
+
+
 def test_names_are_hashed_unless_asked_for(table: Path) -> None:
     with table.open("a", encoding="utf-8") as stream:
         stream.write("Miller,d.nii.gz,train,7,0,\n")
