@@ -32,6 +32,7 @@ from training.io.atomic import atomic_path
 from training.issues import InputError, Issue, error, warning
 from training.labels import find_label, is_known
 from training.models import Model, load_model
+from training.words import counted
 
 Progress = Callable[[int, int, str], None]
 
@@ -60,6 +61,8 @@ class BatchSettings:
         The mask that stands in for a segmentation that failed: ``paper`` or ``authors``.
     keep_names
         Call the cases as the table calls them, which may be patients' names.
+    organ_cache
+        Folder in which organs are kept for other models over the same cases; None keeps none.
     """
 
     model: str
@@ -72,6 +75,7 @@ class BatchSettings:
     organs: Organs = "morphology"
     heuristic: Literal["paper", "authors"] = "paper"
     keep_names: bool = False
+    organ_cache: Path | None = None
 
     def kept(self) -> dict[str, Any]:
         """Return what changes the results, as plain JSON types."""
@@ -147,6 +151,7 @@ def prepare_batch(data: Path, store: Path, settings: BatchSettings, memo: Path |
         settings.maps,
         settings.organs,
         settings.heuristic,
+        None if settings.organ_cache is None else settings.organ_cache.resolve(),
     )
     return Batch(plan, records, work, (*listing.issues, *_unlabelled(model, listing.labels)))
 
@@ -219,7 +224,7 @@ def _plain(names: Sequence[str]) -> list[str]:
 def _unlabelled(model: Model, names: Sequence[str]) -> Iterator[Issue]:
     without = set(_plain(model.labels)) - set(_plain(names))
     if without:
-        fact = f"the cohort says nothing about {len(without)} of the model's {len(model.labels)} labels"
+        fact = f"the cohort says nothing about {len(without)} of the model's {counted(len(model.labels), 'label')}"
         yield warning("no-truth", fact, "Their predictions are kept, and cannot be evaluated.")
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from training.cohort.jobs import worker_number
+from training.cohort.kept_organs import Examined, examined
 from training.cohort.results.fill import write_pending
 from training.cohort.results.layout import Layout
 from training.cohort.results.organs import organ_arrays
@@ -25,6 +26,7 @@ from training.issues import InputError, error
 from training.models import Model, load_model
 from training.partition import segment_organs
 from training.partition.segment import chest_check
+from training.partition.segment.organs import Backend
 from training.volume import Volume
 
 Organs = Literal["morphology", "lungmask", "totalsegmentator", "none"]
@@ -60,6 +62,8 @@ class Work:
         As for :func:`training.explain.explain`.
     organs, heuristic
         As for :class:`training.cohort.batch.BatchSettings`.
+    organ_cache
+        As for :class:`training.cohort.batch.BatchSettings`.
     """
 
     store: Path
@@ -72,6 +76,7 @@ class Work:
     maps: MapVariant = "own"
     organs: Organs = "morphology"
     heuristic: Literal["paper", "authors"] = "paper"
+    organ_cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,10 @@ def _explain(work: Work, job: Job) -> None:
         fact = "the model is another one here, or has changed since the run began"
         raise InputError(error("other-model", fact, "Give every worker the same file, and leave it as it is."))
     volume = work.source.read(job.record)
-    volume = volume.with_issues(*chest_check(volume))
+    found = _examined(work, job.record, volume)
+    volume = volume.with_issues(*found.checks)
     case = explain(model, volume, work.device, work.precision, maps=work.maps)
-    organs, quality = _organs(work, job.record, volume, case.input_geometry)
+    organs, quality = _for_store(work, found, case.input_geometry)
     write_pending(work.store, job.row, work.layout, case, organs, quality)
 
 
@@ -127,13 +133,34 @@ def _model(name: str) -> Model:
     return load_model(name)
 
 
-def _organs(
-    work: Work, record: Record, volume: Volume, image: Geometry
+def _examined(work: Work, record: Record, volume: Volume) -> Examined:
+    """Return the organs of a case, if the store keeps any, and whether it looks like a chest."""
+    keeps_organs = "organs" in work.layout.arrays() and work.organs != "none"
+    settings = (_backend(work, record), work.heuristic) if keeps_organs else ("none",)
+
+    def make() -> Examined:
+        organs = None
+        if keeps_organs:
+            backend = _backend(work, record)
+            organs = segment_organs(volume, backend, heuristic=work.heuristic, mask_path=record.organs)
+        return Examined(organs, chest_check(volume))
+
+    return examined(work.organ_cache, record, volume, settings, make)
+
+
+def _backend(work: Work, record: Record) -> Backend:
+    """Return how organs are found: from the cohort's own masks where it has them."""
+    if record.organs is not None or work.organs == "none":
+        return "file"
+    return work.organs
+
+
+def _for_store(
+    work: Work, found: Examined, image: Geometry
 ) -> tuple[Mapping[str, npt.NDArray[np.uint8]] | None, dict[str, Any] | None]:
     """Return the organs of a case as a store keeps them, and their quality."""
-    if "organs" not in work.layout.arrays() or work.organs == "none":
+    if found.organs is None:
         return None, None
-    backend = work.organs if record.organs is None else "file"
-    organs = segment_organs(volume, backend, heuristic=work.heuristic, mask_path=record.organs)
-    quality = {**organs.qc.to_dict(), "reasons": exported(organs.qc.reasons)}
-    return organ_arrays(organs, image, work.layout.cells, work.layout.n_groups), quality
+    qc = found.organs.qc
+    quality = {**qc.to_dict(), "reasons": exported(qc.reasons)}
+    return organ_arrays(found.organs, image, work.layout.cells, work.layout.n_groups), quality

@@ -92,6 +92,14 @@ def batch(
     keep_names: Annotated[
         bool, typer.Option("--keep-names", help="Name the cases as the table does. Default: by a hash, as names tell.")
     ] = False,
+    organ_cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--organ-cache",
+            show_default="none",
+            help="Folder in which organs are kept, so that another model over the same CTs need not find them again.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Explain every CT of a cohort into one store, from which all maps follow. Not for clinical use."""
@@ -109,6 +117,7 @@ def batch(
             organs.value,
             heuristic.value,
             keep_names,
+            organ_cache,
         )
         say("Reading the cohort's tables and the model.")
         with TemporaryDirectory() as memo:

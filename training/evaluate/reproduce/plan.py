@@ -164,7 +164,7 @@ class Size:
     resamples
         For the intervals.
     processes
-        That make phantoms; the results do not depend on it.
+        That make phantoms and explain cases; the results do not depend on it.
     settings
         Over the common settings.
     """
@@ -196,7 +196,7 @@ def _merged(*layers: Mapping[str, Any]) -> TrainConfig:
 
 
 SIZES: Mapping[str, Size] = {
-    "small": Size(cases=490, epochs=8, pretraining_cases=300, pretraining_epochs=6),
+    "small": Size(cases=840, epochs=9, pretraining_cases=600, pretraining_epochs=10),
     "tiny": Size(
         cases=14,
         epochs=1,

@@ -22,6 +22,7 @@ from training.evaluate.reproduce.plan import (
     PRETRAINING_SEED,
     Size,
 )
+from training.labels import display_name
 from training.words import counted
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -70,11 +71,11 @@ def _introduction(results: Results, size: Size, command: str, seconds: Mapping[s
     facts = (
         f"""Cohort: {size.cases} phantoms from seed {COHORT_SEED}, {voxels} voxels of {mm} mm; of seven in a row five
         train, one chooses the best epoch and the thresholds, one is judged: {n} test cases.""",
-        f"Labels: {', '.join(LABELS)}.",
+        f"Labels: {', '.join(map(display_name, LABELS))}.",
         f"""Networks: width {config.model.width}, one custom convolution of {config.model.custom_channels[-1]} channels,
         {counted(size.epochs, "epoch")}, the same recipe and seed for all ({config.run.precision}). The trunk was
         pretrained on {size.pretraining_cases} other phantoms (from seed {PRETRAINING_SEED}) to find and to place
-        {", ".join(PRETRAINING_LABELS)}; it plays the part of ImageNet.""",
+        {", ".join(map(display_name, PRETRAINING_LABELS))}; it plays the part of ImageNet.""",
         f"""Numbers are per cent unless a unit is given, with 95 % intervals over test cases ({size.resamples}
         resamples). OrganIoU is the variant `paper`, cells placed by receptive field, thresholds per label from the
         validation cases. Each network's maps are measured on their own grid, so finer and coarser ones meet different

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from training.cohort.batch import BatchSettings, open_for_filling, prepare_batch, run_batch
+from training.cohort.jobs import cluster
 from training.cohort.phantom import PLANTABLE, write_cohort
 from training.cohort.phantom_cases import grid_of, phantom_cases
 from training.cohort.sources import PhantomCohort, open_cohort
@@ -202,11 +204,13 @@ def _untrained(entry: Entry) -> dict[str, Any]:
 
 
 def _fill(run: Reproduction, model: Path, store: Path) -> bool:
-    """Explain validation and test cases by ``model`` unless that is done."""
-    settings = BatchSettings(str(model), splits=("valid", "test"))
+    """Explain validation and test cases by ``model`` unless that is done; organs are found once for all models."""
+    settings = BatchSettings(str(model), splits=("valid", "test"), organ_cache=run.folder / "organs")
     prepared = prepare_batch(run.cohort, store, settings)
     open_for_filling(store, prepared.plan)
-    return run_batch(prepared, None, run.progress).done > 0
+    several = cluster(run.size.processes) if run.size.processes > 1 else nullcontext()
+    with several as client:
+        return run_batch(prepared, client, run.progress).done > 0
 
 
 def _evaluate(run: Reproduction, entry: Entry) -> bool:
