@@ -27,6 +27,7 @@ class SegmentVariant(StrEnum):
     """Which recipe of the morphology."""
 
     DEFAULT = "default"
+    AERATED = "aerated"
     AUTHORS = "authors"
 
 
@@ -41,7 +42,11 @@ def partition(
         ),
     ] = SegmentBackend.MORPHOLOGY,
     variant: Annotated[
-        SegmentVariant, typer.Option(help="Recipe of the morphology; authors: that of the paper's code.")
+        SegmentVariant,
+        typer.Option(
+            help="Recipe of the morphology; aerated: without fluid and airless lung along the ribs; authors: that of "
+            "the paper's code."
+        ),
     ] = SegmentVariant.DEFAULT,
     heuristic: StandOption = Stand.PAPER,
     mask: Annotated[

@@ -24,7 +24,7 @@ class QualityControl:
 
     ``reasons`` are empty when it passed. ``heuristic`` names the mask that replaced a failed segmentation
     (``"paper"`` or ``"authors"``), None if the segmentation itself is used. ``volumes_ml`` are those of what was
-    segmented, before any replacement.
+    segmented, before any replacement; ``added_ml`` is the part of a lung that is fluid or airless lung along the ribs.
     """
 
     passed: bool
@@ -32,6 +32,7 @@ class QualityControl:
     volumes_ml: tuple[tuple[str, float], ...] = ()
     heuristic: str | None = None
     backend: str = "morphology"
+    added_ml: tuple[tuple[str, float], ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON types."""
@@ -40,6 +41,7 @@ class QualityControl:
             "backend": self.backend,
             "heuristic_mask": self.heuristic,
             "volumes_ml": dict(self.volumes_ml),
+            "added_ml": dict(self.added_ml),
             "reasons": [issue.to_dict() for issue in self.reasons],
         }
 

@@ -144,18 +144,23 @@ class _Bounds:
 
 
 def _levels(ct: Analysis, lungs: Lungs, spine: Spine, carina: int | None) -> _Levels:
-    """Find the domes: the right one where the lateral right lung gets smaller, the left one behind the heart."""
-    slice_mm, row_mm, column_mm = ct.spacing_mm
-    lateral = np.arange(ct.hu.shape[2]) < (spine.column - LATERAL_MM / column_mm)[:, None]
-    back = np.arange(ct.hu.shape[1]) > (spine.front - BEHIND_HEART_MM / row_mm)[:, None]
-    right = _dome(lungs.right & lateral[:, None], slice_mm)
-    left = _dome(lungs.left & back[:, :, None], slice_mm)
+    """Find the domes and how far below them there may be heart."""
+    slice_mm = ct.spacing_mm[0]
+    right, left = dome_levels(ct, lungs, spine)
     low, reach, most = (round(mm / slice_mm) for mm in BELOW_DOME_MM)
     bottom = max(right + reach, min(left, right + most) + low)
     if carina is not None:
         bottom = max(bottom, carina + round(BELOW_CARINA_MM / slice_mm))
     bottom = max(min(bottom, _last_flanked(ct, lungs, spine) + low), min(right, left))
     return _Levels(right, left, bottom)
+
+
+def dome_levels(ct: Analysis, lungs: Lungs, spine: Spine) -> tuple[int, int]:
+    """Return the slices where the right dome begins, in the lateral lung, and the left one, behind the heart."""
+    slice_mm, row_mm, column_mm = ct.spacing_mm
+    lateral = np.arange(ct.hu.shape[2]) < (spine.column - LATERAL_MM / column_mm)[:, None]
+    back = np.arange(ct.hu.shape[1]) > (spine.front - BEHIND_HEART_MM / row_mm)[:, None]
+    return _dome(lungs.right & lateral[:, None], slice_mm), _dome(lungs.left & back[:, :, None], slice_mm)
 
 
 def _last_flanked(ct: Analysis, lungs: Lungs, spine: Spine) -> int:

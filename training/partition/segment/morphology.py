@@ -17,6 +17,7 @@ from training.partition.segment.body import Body, find_body, with_lungs
 from training.partition.segment.lungs import MISSING_ML, Lungs, find_lungs
 from training.partition.segment.mediastinum import find_mediastinum
 from training.partition.segment.mirror import mirrored
+from training.partition.segment.pleura import pleural_space
 from training.partition.segment.quality import SINGLE_LEAST_ML, Findings
 from training.partition.segment.refine import native_body, refined
 from training.partition.segment.shapes import Mask, dilate
@@ -41,8 +42,11 @@ class Anatomy:
     findings: Findings
 
 
-def find_anatomy(ct: Analysis, report: Report) -> Anatomy:
-    """Find body, spine, airways, lungs and mediastinum on the analysis grid."""
+def find_anatomy(ct: Analysis, report: Report, pleura: bool = True) -> Anatomy:
+    """Find body, spine, airways, lungs and mediastinum on the analysis grid.
+
+    With ``pleura``, fluid and airless lung along the ribs count as lung.
+    """
     body = find_body(ct)
     report(30, 100, "spine and airways")
     spine = find_spine(ct, body.tissue)
@@ -53,8 +57,14 @@ def find_anatomy(ct: Analysis, report: Report) -> Anatomy:
     inside = with_lungs(body, lungs.right | lungs.left)
     lungs, missing = _completed(ct, lungs, inside, spine)
     mediastinum = find_mediastinum(ct, inside, lungs, spine, airways.carina)
+    report(70, 100, "pleural space")
+    space = pleural_space(ct, inside, lungs, mediastinum, spine) if pleura else (np.zeros_like(inside),) * 2
+    if space[0].any() or space[1].any():
+        lungs = lungs.with_sides(lungs.right | space[0], lungs.left | space[1])
+        mediastinum = find_mediastinum(ct, inside, lungs, spine, airways.carina)
+    added = tuple(float(part.sum()) * ct.voxel_ml for part in space)
     leak_ml = float(lungs.leak.sum()) * ct.voxel_ml
-    found = Findings(leak_ml, missing, cut_mm2(ct, body, lungs.air))
+    found = Findings(leak_ml, missing, cut_mm2(ct, body, lungs.air), (added[0], added[1]))
     return Anatomy(ct, body, spine, airways, lungs, inside, mediastinum, found)
 
 
@@ -75,10 +85,12 @@ def _completed(ct: Analysis, lungs: Lungs, inside: Mask, spine: Spine) -> tuple[
     return lungs.with_sides(lungs.right, mirrored(lungs.right, spine.column, ct, inside)), LEFT_LUNG
 
 
-def morphology(hu: npt.NDArray[np.int16], geometry: Geometry, report: Report) -> tuple[Labels, Mask, Anatomy]:
+def morphology(
+    hu: npt.NDArray[np.int16], geometry: Geometry, report: Report, pleura: bool = True
+) -> tuple[Labels, Mask, Anatomy]:
     """Return labels and body on the CT's own voxels (canonical order), and the anatomy behind them."""
     ct = _analysis(hu, geometry, report)
-    found = find_anatomy(ct, report)
+    found = find_anatomy(ct, report, pleura)
     step = _share(report, 75, 100, "borders")
     labels, body = refined(hu, ct, found.lungs, found.mediastinum, found.inside, found.airways.mask, step)
     return labels, body, found

@@ -20,8 +20,9 @@ from training.partition.segment.morphology import Report, body_alone, canonical,
 from training.volume import Volume
 
 Backend = Literal["morphology", "file", "lungmask", "totalsegmentator"]
-Variant = Literal["default", "authors"]
+Variant = Literal["default", "aerated", "authors"]
 Heuristic = Literal["paper", "authors"]
+VARIANTS: Final = ("default", "aerated", "authors")
 BACKENDS: Final = ("morphology", "file", "lungmask", "totalsegmentator")
 
 
@@ -53,7 +54,8 @@ def segment_organs(
         ``morphology`` needs nothing else; ``file`` takes masks made elsewhere; ``lungmask`` and ``totalsegmentator``
         run these packages if they are installed.
     variant
-        Of the morphology: ``default``, or ``authors``, the recipe of the paper's code on its own 0.8 mm grid.
+        Of the morphology: ``default``; ``aerated``, where fluid and airless lung along the ribs are not added to the
+        lungs; or ``authors``, the recipe of the paper's code on its own 0.8 mm grid.
     heuristic
         The mask that stands in when quality control fails: ``paper`` or ``authors``.
     mask_path
@@ -88,7 +90,8 @@ def segment_organs(
         labels, used = heuristic_labels(geometry, heuristic), heuristic
         issues = (*issues, quality.heuristic_used(heuristic))
     name = backend if variant == "default" else f"{backend} ({variant})"
-    qc = QualityControl(used is None, issues, tuple(volumes.items()), used, name)
+    added = quality.added_volumes(answer.found)
+    qc = QualityControl(used is None, issues, tuple(volumes.items()), used, name, added)
     labels, body = (_back(values, geometry, volume.geometry) for values in (labels, answer.body.view(np.uint8)))
     report(100, 100, "organs")
     return Organs(labels, volume.geometry, qc, body.view(np.bool_))
@@ -109,7 +112,7 @@ def _answer(
 
             body = body_alone(hu, geometry, report)
             return _Answer(authors_labels(volume, geometry), body, quality.Findings())
-        labels, body, found = morphology(hu, geometry, report)
+        labels, body, found = morphology(hu, geometry, report, pleura=variant == "default")
         return _Answer(labels, body, found.findings)
     given = _given(volume, backend, mask_path)
     given = np.asarray(nearest_labels(given, volume.geometry, geometry), dtype=np.uint8)
@@ -133,7 +136,7 @@ def _given(volume: Volume, backend: Backend, mask_path: MaskPath | None) -> npt.
 def _check_names(backend: str, variant: str, heuristic: str, mask_path: object) -> None:
     for what, value, known in (
         ("backend", backend, BACKENDS),
-        ("variant", variant, ("default", "authors")),
+        ("variant", variant, VARIANTS),
         ("heuristic mask", heuristic, ("paper", "authors")),
     ):
         if value not in known:
@@ -141,8 +144,8 @@ def _check_names(backend: str, variant: str, heuristic: str, mask_path: object) 
             raise InputError(error("unknown-name", f"there is no {what} {value!r}", way_out))
     if mask_path is not None and backend != "file":
         raise InputError(error("unused-mask", f"masks were given, but the backend is {backend!r}", "Use 'file'."))
-    if variant == "authors" and backend != "morphology":
-        raise InputError(error("unknown-name", "the variant 'authors' is one of the backend 'morphology' only"))
+    if variant != "default" and backend != "morphology":
+        raise InputError(error("unknown-name", f"the variant {variant!r} is one of the backend 'morphology' only"))
 
 
 def _reporter(progress: Callable[[int, int, str], None] | None, cancelled: Callable[[], bool] | None) -> Report:

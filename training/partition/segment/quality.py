@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.geometry import Geometry
-from training.issues import Issue, Severity, error, warning
+from training.issues import Issue, Severity, error, note, warning
 from training.partition.organs import LEFT_LUNG, ORGAN_NAMES, RIGHT_LUNG
 from training.partition.segment.lungs import MISSING_ML
 
@@ -43,6 +43,8 @@ class Findings:
     """Label of a lung without air, whose place was taken from the other lung."""
     cut_mm2: float = 0.0
     """Lung against the padding outside a round field of view."""
+    added_ml: tuple[float, float] = (0.0, 0.0)
+    """Fluid and airless lung along the ribs that were added to the right and the left lung."""
 
 
 Labels = npt.NDArray[np.uint8]
@@ -68,7 +70,22 @@ def reasons(labels: Labels, geometry: Geometry, volumes: dict[str, float], found
     if found.leak_ml >= 15:
         fact = f"{found.leak_ml:.0f} ml of gas below the lungs, as in stomach or bowel, were part of a lung; left out"
         issues.append(warning("leak-to-bowel", fact, WAY_OUT))
+    issues += _added(found)
     return tuple(sorted(issues, key=lambda issue: issue.severity is not Severity.ERROR))
+
+
+def added_volumes(found: Findings) -> tuple[tuple[str, float], ...]:
+    """Return what was added to each lung, ml by its name; lungs without any are left out."""
+    pairs = zip((RIGHT_LUNG, LEFT_LUNG), found.added_ml, strict=True)
+    return tuple((ORGAN_NAMES[value], ml) for value, ml in pairs if ml > 0)
+
+
+def _added(found: Findings) -> list[Issue]:
+    added = added_volumes(found)
+    if not added:
+        return []
+    shown = ", ".join(f"{ml:.0f} ml {name.removesuffix(' lung')}" for name, ml in added)
+    return [note("pleural-space", f"pleural fluid or consolidation added to the lung: {shown}")]
 
 
 def passed(issues: tuple[Issue, ...]) -> bool:
