@@ -19,6 +19,7 @@ from hirescam_napari.views.guarantee import GuaranteeBadge
 from hirescam_napari.views.label_model import LabelRow, Truth
 from hirescam_napari.views.label_table import LabelTable
 from hirescam_napari.views.slice_scores import SliceScorePlot
+from training.explain.checks import ZERO_WORDS, is_zero
 from training.explain.result import Explanation
 from training.labels import display_name, find_label, is_known
 from training.words import caution_words
@@ -164,10 +165,10 @@ def case_title(explanation: Explanation, label: str) -> CaseTitle:
 
 def guarantee_words(explanation: Explanation, label: str) -> dict[str, object]:
     """Return what the badge says of ``label``: words, whether they hold, residual, where, details."""
-    index = explanation.index(label)
+    index, nothing = explanation.index(label), is_zero(explanation, label)
     return {
-        "words": explanation.model.guarantee_words,
-        "holds": explanation.model.guarantee_holds,
+        "words": ZERO_WORDS if nothing else explanation.model.guarantee_words,
+        "holds": explanation.model.guarantee_holds and not nothing,
         "residual": float(explanation.residual[index]),
         "where_words": explanation.where_words,
         "details": guarantee_details(explanation, label),

@@ -207,6 +207,8 @@ def _explained(model: Model, volume: Volume, device: Device, precision: Precisio
 
 
 def _print_case(case: Explanation, longest: int = 10) -> None:
+    from training.explain.checks import ZERO_WORDS, is_zero
+
     best = case.scores.argsort()[::-1][:longest]
     rows = [
         (display_name(case.labels[i]), f"{case.probabilities[i]:.3f}", f"{case.scores[i]:+.3f}", *_places(case, int(i)))
@@ -214,7 +216,7 @@ def _print_case(case: Explanation, longest: int = 10) -> None:
     ]
     head = ("abnormality", "probability", "score", "slice", "group")
     print_table(f"Case {case.case_id}, model {case.model.name}", head, rows, numbers=head[1:])
-    typer.echo(case.model.guarantee_words)
+    typer.echo(ZERO_WORDS if is_zero(case) else case.model.guarantee_words)
     if case.has_maps:
         typer.echo(f"Largest completeness residual: {case.residual.max():.1e}\n{case.where_words}")
         n, groups = counted(case.image_geometry.shape[0], "slice"), counted(case.cells.n_cells[0], "slice group")

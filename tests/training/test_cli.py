@@ -29,6 +29,7 @@ from training.io import read_ct
 from training.io.series import SeriesChoiceNeeded, SeriesInfo
 from training.io.write import write_nifti
 from training.issues import error, warning
+from training.labels import display_name
 from training.models import build_model, load_model
 from training.models.checkpoint import save_checkpoint
 from training.preprocess import InputSpec
@@ -90,7 +91,10 @@ def test_the_report_says_what_the_library_says(folder: Path, tmp_path: Path) -> 
     np.testing.assert_allclose([one["score"] for one in report["labels"]], case.scores, rtol=1e-5)
     np.testing.assert_allclose([one["probability"] for one in report["labels"]], case.probabilities, rtol=1e-5)
     assert max(one["completeness_residual"] for one in report["labels"]) < 1e-4
-    assert [one["top_slice"] for one in report["labels"]] == [case.top_slice(name) for name in LABELS]
+    assert [one["top_group_index"] for one in report["labels"]] == [case.top_slice(name) for name in LABELS]
+    by_index = [case.image_slice(case.top_slice(name)) for name in LABELS]
+    assert [one["top_slice_index"] for one in report["labels"]] == by_index
+    assert [one["display_name"] for one in report["labels"]] == [display_name(name) for name in LABELS]
     by_rank = sorted(report["labels"], key=lambda one: one["rank"])
     assert [one["rank"] for one in by_rank] == [1, 2, 3, 4]
     assert [one["score"] for one in by_rank] == sorted((one["score"] for one in by_rank), reverse=True)

@@ -19,6 +19,7 @@ from training.cohort.sources.tables import first
 from training.io.npz import check_npz_header
 from training.io.read import Kind, find_kind
 from training.issues import Cancelled, InputError, Issue, Severity, error, warning
+from training.labels import display_name
 from training.words import counted, counted_of
 
 Progress = Callable[[int, int, str], None]
@@ -43,7 +44,7 @@ class CheckReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        counts = {name: dict(zip(("present", "absent", "unknown"), c, strict=True)) for name, c in self.labels.items()}
+        counts = {name: {"display_name": display_name(name), **_count(c)} for name, c in self.labels.items()}
         issues = [issue.to_dict() for issue in self.issues]
         return {
             "layout": self.layout,
@@ -52,6 +53,10 @@ class CheckReport:
             "labels": counts,
             "issues": issues,
         }
+
+
+def _count(counts: tuple[int, int, int]) -> dict[str, int]:
+    return dict(zip(("present", "absent", "unknown"), counts, strict=True))
 
 
 def run(

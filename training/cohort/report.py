@@ -13,10 +13,11 @@ import numpy as np
 from training.explain.result import Explanation
 from training.io.atomic import atomic_path
 from training.io.privacy import exported
+from training.labels import display_name
 
 REPORT_NAME = "report.json"
 SCHEMA = "hirescam-report"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 INTENDED_USE = "Research only, not for clinical use."
 STAGES = ("read", "preprocess", "trunk", "maps", "write")
 """Every stage whose wall time is reported, in order."""
@@ -86,21 +87,23 @@ def _model(case: Explanation) -> dict[str, Any]:
 
 
 def _labels(case: Explanation) -> list[dict[str, Any]]:
-    """Return one entry per label in the model's order; rank 1 has the highest score, ``top_slice`` is a slice group.
+    """Return one entry per label in the model's order; rank 1 has the highest score.
 
-    Residual and slices are None where the model has no maps.
+    ``top_group_index`` (of the slice groups) and ``top_slice_index`` (of the CT's slices) count from 0 at the head.
+    They and the residual are None where the model has no maps.
     """
     ranks = np.empty(len(case.labels), dtype=int)
     ranks[np.argsort(-case.scores, kind="stable")] = np.arange(1, len(case.labels) + 1)
     return [
         {
             "name": name,
+            "display_name": display_name(name),
             "probability": float(case.probabilities[i]),
             "score": float(case.scores[i]),
             "completeness_residual": float(residual) if case.has_maps else None,
             "rank": int(ranks[i]),
-            "top_slice": case.top_slice(i) if case.has_maps else None,
-            "top_image_slice": case.image_slice(case.top_slice(i)) if case.has_maps else None,
+            "top_group_index": case.top_slice(i) if case.has_maps else None,
+            "top_slice_index": case.image_slice(case.top_slice(i)) if case.has_maps else None,
         }
         for i, (name, residual) in enumerate(zip(case.labels, case.residual, strict=True))
     ]

@@ -19,7 +19,7 @@ from training.explain.display import Display, relu_max
 from training.explain.result import METHODS, Explanation, Method
 from training.geometry import FloatArray
 from training.issues import Cancelled, InputError, error
-from training.labels import find_label, is_known
+from training.labels import display_name, find_label, is_known
 from training.partition.cells import OrganCells
 
 if TYPE_CHECKING:
@@ -379,6 +379,7 @@ def disagreement_rows(found: Sequence[Disagreement]) -> Iterator[Mapping[str, ob
         yield {
             "case": one.case,
             "label": one.label,
+            "display_name": display_name(one.label),
             "disagreement": one.value,
             "probability": one.probability,
             **{

@@ -16,6 +16,7 @@ from training.evaluate.bands import Bands
 from training.evaluate.baselines import BASELINES
 from training.evaluate.bootstrap import FloatArray
 from training.evaluate.classification import Classification
+from training.labels import display_name
 from training.words import counted
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def forest_picture(found: Classification) -> str:
     """Return AUROC of every applicable label with its interval, best first."""
     rows = [(name, i) for name, i in found.per_label("auroc").items() if i.value is not None]
     rows.sort(key=lambda row: -(row[1].value or 0.0))
-    names = [f"{name} ({found.n_positive[found.labels.index(name)]})" for name, _ in rows]
+    names = [f"{display_name(name)} ({found.n_positive[found.labels.index(name)]})" for name, _ in rows]
 
     def draw(axes: Axes) -> None:
         for y, (_, i) in enumerate(rows):
@@ -153,14 +154,14 @@ def bands_picture(found: Sequence[Bands], columns: int = 3) -> str:
         for panel in panels[len(found) :]:
             panel.set_visible(False)
         panels[0].legend(loc="best", frameon=False, fontsize=7)
-        figure.supxlabel("slice group (head to feet)")
+        figure.supxlabel("slice group, from 1 at the head")
         figure.supylabel("slice score")
 
     return drawn(draw, (2.8 * columns, 0.6 + 1.9 * max(1, rows)))
 
 
 def _bands(axes: Axes, one: Bands) -> None:
-    groups = np.arange(len(one.positives_mean))
+    groups = np.arange(1, len(one.positives_mean) + 1)
     sides = (
         (one.negatives_mean, one.negatives_low, one.negatives_high, BLUE, "absent"),
         (one.positives_mean, one.positives_low, one.positives_high, ORANGE, "present"),
@@ -168,4 +169,4 @@ def _bands(axes: Axes, one: Bands) -> None:
     for mean, low, high, color, words in sides:
         axes.fill_between(groups, low, high, color=color, alpha=0.25, linewidth=0)
         axes.plot(groups, mean, color=color, linewidth=1.2, label=words)
-    axes.set_title(textwrap.fill(f"{one.label} ({one.n_positive} present)", 34), fontsize=8)
+    axes.set_title(textwrap.fill(f"{display_name(one.label)} ({one.n_positive} present)", 34), fontsize=8)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from training.evaluate import figures
+from training.evaluate import figures, html
 from training.evaluate.bands import Bands
 from training.evaluate.classification import Classification
-from training.evaluate.html import document, folded, head, image, table
-from training.evaluate.pairs import OVERALL
+from training.evaluate.html import document, folded, head, image
+from training.evaluate.pairs import LABEL_GROUP, OVERALL
 from training.evaluate.rows import Row
-from training.evaluate.tables import Evaluation
+from training.evaluate.tables import Evaluation, readable
+from training.labels import display_name
 from training.words import counted
 
 SUMMARY_WORDS = (
@@ -71,7 +72,7 @@ def _model(name: str, found: Classification) -> str:
     plan = found.resampling
     facts = f"{counted(found.n_cases, 'case')}, {counted(len(found.labels), 'label')}"
     facts += f", {counted(plan.n, 'resample')} (seed {plan.seed}, {plan.level:.0%})."
-    absent = ", ".join(found.not_applicable)
+    absent = ", ".join(map(display_name, found.not_applicable))
     return "\n".join(
         (
             f"<h2>Predictions: {escape(name)}</h2>",
@@ -86,6 +87,11 @@ def _model(name: str, found: Classification) -> str:
             folded("All labels", table(tables["labels"], ("label", "n_positive", *figures_of(tables["labels"])))),
         )
     )
+
+
+def table(rows: Iterable[Row], names: Sequence[str]) -> str:
+    """Return rows as an HTML table in a reader's words."""
+    return html.table(map(readable, rows), names)
 
 
 def figures_of(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -141,7 +147,7 @@ def _is_overall(row: Row) -> bool:
 
 
 def _of_label(row: Row) -> bool:
-    return str(row["group"]).startswith("label: ")
+    return str(row["group"]).startswith(LABEL_GROUP)
 
 
 def _barred(row: Row) -> dict[str, Any]:

@@ -30,6 +30,8 @@ from training.labels import find_label, is_known
 
 Average = Literal["mean", "median"]
 OVERALL = "all"
+LABEL_GROUP = "label: "
+"""Before the name of a label that is a group by itself."""
 
 
 def label_groups(labels: Sequence[str]) -> dict[str, BoolArray]:
@@ -44,7 +46,7 @@ def label_groups(labels: Sequence[str]) -> dict[str, BoolArray]:
         for value in dict.fromkeys(v for v in values if v is not None):
             groups[f"{axis.removesuffix('_group')}: {value}"] = np.array([v == value for v in values])
     for m, name in enumerate(labels):
-        groups[f"label: {name}"] = np.arange(len(labels)) == m
+        groups[f"{LABEL_GROUP}{name}"] = np.arange(len(labels)) == m
     return groups
 
 

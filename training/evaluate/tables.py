@@ -19,10 +19,11 @@ from training.evaluate.bootstrap import BoolArray, Difference, FloatArray, Inter
 from training.evaluate.classification import METRIC_NAMES, METRICS, OVER_LABELS, Classification, compare_predictions
 from training.evaluate.lesions import MEASURES
 from training.evaluate.organ_iou import OrganCurves
-from training.evaluate.pairs import Average, GroupResult, compare_pairs, label_groups, summarise_pairs
+from training.evaluate.pairs import LABEL_GROUP, Average, GroupResult, compare_pairs, label_groups, summarise_pairs
 from training.evaluate.rows import INTENDED_USE, Row, Rows, plain, to_csv
 from training.io.atomic import atomic_path
 from training.issues import InputError, error
+from training.labels import display_name
 
 SCHEMA = "hirescam-evaluation"
 SCHEMA_VERSION = 1
@@ -82,7 +83,7 @@ class Evaluation:
             "comparisons": self.comparisons,
             "slice_scores": tuple(row for found in self.bands for row in band_rows(found)),
         }
-        return {name: found for name, found in named.items() if found}
+        return {name: tuple(map(with_display_name, found)) for name, found in named.items() if found}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -95,6 +96,31 @@ class Evaluation:
             "models": {name: _about(found) for name, found in self.classification.items()},
             **{name: [plain(row) for row in rows] for name, rows in self.tables().items()},
         }
+
+
+def with_display_name(row: Row) -> Row:
+    """Return a row that names a label, by itself or as a group, with what a reader calls it beside."""
+    key = next((key for key in ("label", "group") if key in row), None)
+    if key is None:
+        return row
+    name = str(row[key])
+    shown = display_name(name) if key == "label" else _shown_group(name)
+    items: dict[str, Any] = {}
+    for column, value in row.items():
+        items[column] = value
+        if column == key:
+            items["display_name"] = shown
+    return items
+
+
+def readable(row: Row) -> Row:
+    """Return a row for the eyes of a reader: labels as they are called, without the machine's spelling."""
+    shown = {"label": display_name, "group": _shown_group}
+    return {key: shown[key](str(value)) if key in shown else value for key, value in row.items()}
+
+
+def _shown_group(name: str) -> str:
+    return display_name(name.removeprefix(LABEL_GROUP)) if name.startswith(LABEL_GROUP) else name
 
 
 def _about(found: Classification) -> dict[str, Any]:
@@ -134,14 +160,14 @@ def classification_rows(found: Classification, model: str) -> list[Row]:
 
 
 def band_rows(found: Bands) -> list[Row]:
-    """Return one row for every slice group: mean and band of the cases with and without the label."""
+    """Return one row for every slice group (``group_index`` counts from 0 at the head): mean and band by truth."""
     sides = {"present": found.n_positive, "absent": found.n_negative}
     curves = {
         "present": (found.positives_mean, found.positives_low, found.positives_high),
         "absent": (found.negatives_mean, found.negatives_low, found.negatives_high),
     }
     return [
-        {"label": found.label, "truth": side, "n_cases": n, "slice_group": h, "band": found.kind}
+        {"label": found.label, "truth": side, "n_cases": n, "group_index": h, "band": found.kind}
         | {name: float(values[h]) for name, values in zip(("mean", "low", "high"), curves[side], strict=True)}
         for side, n in sides.items()
         for h in range(len(found.positives_mean))
@@ -187,7 +213,7 @@ def organ_rows(
     rows: list[Row] = []
     for source, found in curves.items():
         groups = {**label_groups(found.labels), **(extra_groups or {})}
-        chosen = {f"label: {name}": _number(t) for name, t in zip(found.labels, thresholds[source], strict=True)}
+        chosen = {f"{LABEL_GROUP}{name}": _number(t) for name, t in zip(found.labels, thresholds[source], strict=True)}
         tables = {"OrganIoU": found.at(thresholds[source]), "soft mass": found.soft_mass()}
         for measure in measures:
             for one in summarise_pairs(tables[measure], groups, "mean", resampling):

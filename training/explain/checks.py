@@ -10,7 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from training.explain.result import Explanation
+from training.geometry import FloatArray
 from training.issues import Issue, note, warning
+from training.labels import display_name
 from training.words import counted_of
 
 TOLERANCE: Mapping[str, float] = {"fp32": 1e-4, "fp64": 1e-10, "bf16": 1e-4}
@@ -19,6 +21,9 @@ TOLERANCE: Mapping[str, float] = {"fp32": 1e-4, "fp64": 1e-10, "bf16": 1e-4}
 They allow the rounding of sums of some ten thousand terms with a wide margin. bf16 is held to fp32's limit: it is the
 trunk that runs in bf16, while the head computes the score in fp32 from the same Z that the maps are made of.
 """
+
+ZERO_WORDS = "This map is zero everywhere: nothing in the CT counted for or against, and it explains nothing."
+"""Said instead of a guarantee, which such a map keeps and is not worth anything."""
 
 
 def tolerance(precision: str) -> float:
@@ -44,6 +49,33 @@ def completeness(explanation: Explanation) -> tuple[Issue, ...]:
     residual = explanation.residual
     if not len(residual):
         return ()
+    return (*_zero_maps(explanation), *_books(explanation, residual))
+
+
+def is_zero(explanation: Explanation, label: str | int | None = None) -> bool:
+    """Return True if the HiResCAM map of ``label`` (of every label if None) is zero in every cell; False without maps.
+
+    Such a map adds up to the score, being nothing, and explains nothing.
+    """
+    if not explanation.has_maps or not explanation.labels:
+        return False
+    absolute = explanation.summary("hirescam").absolute
+    return bool((absolute if label is None else absolute[explanation.index(label)]).max() == 0)
+
+
+def _zero_maps(explanation: Explanation) -> tuple[Issue, ...]:
+    zero = [name for name, total in zip(explanation.labels, explanation.summary().absolute, strict=True) if total == 0]
+    if not zero:
+        return ()
+    if len(zero) == len(explanation.labels):
+        fact = "The map is zero everywhere for every abnormality: the scores do not depend on this CT"
+        return (warning("zero-map", fact, "Check the model: its weights may be all zero, or its training failed."),)
+    named = ", ".join(map(display_name, zero[:3])) + (", ..." if len(zero) > 3 else "")
+    fact = f"The map is zero everywhere for {counted_of(len(zero), len(explanation.labels), 'abnormality')} ({named}): "
+    return (note("zero-map", f"{fact}nothing in this CT counted for or against, and the map explains nothing"),)
+
+
+def _books(explanation: Explanation, residual: FloatArray) -> tuple[Issue, ...]:
     worst = int(residual.argmax())
     if not explanation.model.guarantee_holds:
         return (_no_guarantee(explanation, worst),)
@@ -57,7 +89,7 @@ def _no_guarantee(explanation: Explanation, worst: int) -> Issue:
     return note(
         "no-guarantee",
         f"The maps shown for model {explanation.model.name} need not add up to the score: they miss it by up to "
-        f"{explanation.residual[worst]:.2g} of its scale ({explanation.labels[worst]}). "
+        f"{explanation.residual[worst]:.2g} of its scale ({display_name(explanation.labels[worst])}). "
         f"{explanation.model.guarantee_words}",
     )
 
@@ -66,7 +98,7 @@ def _incomplete(explanation: Explanation, worst: int, n_bad: int, limit: float) 
     return warning(
         "incomplete-explanation",
         f"The maps of {counted_of(n_bad, len(explanation.labels), 'abnormality')} do not add up to the scores: "
-        f"{explanation.labels[worst]} is off by {explanation.residual[worst]:.2g} of the score's scale, "
+        f"{display_name(explanation.labels[worst])} is off by {explanation.residual[worst]:.2g} of the score's scale, "
         f"where rounding in {explanation.precision} explains at most {limit:.0e}.",
         "Do not read these maps as what the model used; run again with precision fp32 and check the model file.",
     )
@@ -76,6 +108,8 @@ def completeness_words(explanation: Explanation) -> str:
     """Return in one sentence, for readers, whether the maps account for the scores."""
     if not explanation.has_maps:
         return explanation.model.guarantee_words
+    if is_zero(explanation):
+        return ZERO_WORDS
     if not explanation.model.guarantee_holds:
         return "This model's maps need not add up to its scores."
     worst = float(np.max(explanation.residual, initial=0.0))

@@ -43,7 +43,12 @@ def test_a_good_cohort_is_counted(cohort: Path) -> None:
     assert [(i.code, i.severity) for i in report.issues] == [("no-positives", Severity.WARNING)]
     assert calls[-1] == (4, 4, "looking at files")
     document = json.loads(json.dumps(report.to_dict()))
-    assert document["labels"]["lung nodule"] == {"present": 2, "absent": 2, "unknown": 0}
+    assert document["labels"]["lung nodule"] == {
+        "display_name": "lung nodule",
+        "present": 2,
+        "absent": 2,
+        "unknown": 0,
+    }
     assert (document["layout"], document["usable"]) == ("table", True)
 
 

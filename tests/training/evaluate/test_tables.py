@@ -31,7 +31,9 @@ from training.evaluate.tables import (
     organ_rows,
     pair_comparison_rows,
     prediction_comparison_rows,
+    readable,
     summary_rows,
+    with_display_name,
     write_evaluation,
 )
 from training.geometry import Geometry
@@ -228,3 +230,17 @@ def test_matplotlib_and_torch_are_loaded_only_when_needed() -> None:
     code = "import sys, training.evaluate.tables; print('matplotlib' in sys.modules, 'torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert out.stdout.split()[0] == "False"
+
+
+def test_readers_see_what_labels_are_called_and_files_keep_the_name() -> None:
+    row = {"label": "groundglass", "auroc": 0.5}
+    assert with_display_name(row) == {"label": "groundglass", "display_name": "ground-glass opacity", "auroc": 0.5}
+    group = {"source": "x", "group": "label: groundglass"}
+    assert with_display_name(group)["display_name"] == readable(group)["group"] == "ground-glass opacity"
+    assert with_display_name({"group": "region: lung"})["display_name"] == "region: lung"
+    truth = np.tile(np.arange(12) % 2, (2, 1)).T
+    found = evaluate_predictions(np.linspace(0, 1, 24).reshape(12, 2), truth, ("groundglass", "mass"), PLAN)
+    shown = _Page(page(Evaluation("A", {"model": found}))).texts
+    assert "ground-glass opacity" in shown
+    assert not any("groundglass" in text for text in shown)
+    assert "ground-glass opacity (6)" in re.sub(r"<!--|-->", "", forest_picture(found))

@@ -28,6 +28,28 @@ def test_balanced_books_give_no_issue(explanation):
     assert "add up to the scores" in checks.completeness_words(explanation)
 
 
+def zeroed(explanation, *rows):
+    """The same explanation whose labels ``rows`` have no weights, so that their score is the bias."""
+    weights, scores = explanation.weights.copy(), explanation.scores.copy()
+    weights[list(rows)] = 0
+    scores[list(rows)] = explanation.bias[list(rows)]
+    return replace(explanation, weights=weights, scores=scores)
+
+
+def test_a_map_of_nothing_is_told_and_not_praised(explanation):
+    one = zeroed(explanation, 1)
+    (issue,) = checks.completeness(one)
+    assert (issue.code, issue.severity) == ("zero-map", Severity.NOTE)
+    assert "1 of 6 abnormalities" in issue.message
+    assert [checks.is_zero(one, label) for label in one.labels] == [False, True, False, False, False, False]
+    assert not checks.is_zero(one)
+    every = zeroed(explanation, *range(6))
+    (issue,) = checks.completeness(every)
+    assert (issue.code, issue.severity) == ("zero-map", Severity.WARNING)
+    assert checks.is_zero(every)
+    assert checks.completeness_words(every) == checks.ZERO_WORDS
+
+
 @pytest.mark.parametrize(("precision", "limit"), list(checks.TOLERANCE.items()))
 def test_each_precision_has_its_limit(explanation_factory, precision, limit):
     exact = explanation_factory(n_labels=6, n_groups=4)

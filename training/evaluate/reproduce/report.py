@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
-
-import training
 from training.evaluate.baselines import BASELINES, CENTRE, PRIOR, RANDOM_LAST_LAYER, RANDOM_WEIGHTS, UNIFORM
 from training.evaluate.reproduce.claims import CLAIMS, find, percent, verdict
 from training.evaluate.reproduce.plan import (
@@ -22,6 +17,8 @@ from training.evaluate.reproduce.plan import (
     PRETRAINING_SEED,
     Size,
 )
+from training.evaluate.reproduce.throughput import SPEED_HEAD, speed_cells
+from training.fit import TrainConfig
 from training.labels import display_name
 from training.words import counted
 
@@ -41,15 +38,16 @@ _TABLE_6 = tuple(
 )
 
 
-def page(results: Results, size: Size, command: str, seconds: Mapping[str, float]) -> str:
+def page(results: Results, size: Size, command: str, seconds: Mapping[str, float], machine: str) -> str:
     """Return the page as Markdown; entries that are not among ``results`` are left out of the tables."""
     parts = (
-        _introduction(results, size, command, seconds),
+        _introduction(results, size, command, seconds, machine),
         _table_1(results),
         _table_2(results),
         _table_6(results),
         _fields(results),
         _claims(results),
+        _throughput(results, machine),
         _limits(size),
     )
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -60,14 +58,14 @@ def _wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(" ".join(text.split()), 120, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _introduction(results: Results, size: Size, command: str, seconds: Mapping[str, float]) -> str:
+def _introduction(results: Results, size: Size, command: str, seconds: Mapping[str, float], machine: str) -> str:
     config = size.pretraining()
     n = next(iter(results.values()))["models"][BASE]["n_cases"]
     minutes = sum(seconds.values()) / 60
     voxels, mm = (" x ".join(f"{v:g}" for v in values) for values in (config.input.shape, config.input.spacing_mm))
     made = f"""made this page, the models and everything that was measured, from seeds alone, in {minutes:.0f} min
-        ({platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, package {training.__version__}).
-        Phantoms are synthetic: nothing here says how good a network is on patients. **Not for clinical use.**"""
+        ({machine}). Phantoms are synthetic: nothing here says how good a network is on patients. **Not for clinical
+        use.**"""
     facts = (
         f"""Cohort: {size.cases} phantoms from seed {COHORT_SEED}, {voxels} voxels of {mm} mm; of seven in a row five
         train, one chooses the best epoch and the thresholds, one is judged: {n} test cases.""",
@@ -170,12 +168,26 @@ def _claims(results: Results) -> str:
     return f"## What the paper found, and what the phantoms show of it\n\n{_wrapped(words)}\n\n{_markdown(head, rows)}"
 
 
+def _throughput(results: Results, machine: str) -> str:
+    """Return how fast training and explaining went."""
+    rows = [(name, *speed_cells(results[name]["speed"])) for name in _TABLE_1 if name in results]
+    words = f"""On {machine}. Training: median over epochs. Waiting for data: per cent of the training time.
+        Explaining: preprocessing, network and the maps of all labels, one process, median over cases."""
+    return f"## Throughput\n\n{_wrapped(words)}\n\n{_markdown(('model', *SPEED_HEAD), rows)}"
+
+
+def _custom(config: TrainConfig) -> str:
+    channels = config.model.custom_channels
+    return f"one custom convolution of {channels[-1]} channels" if channels else "custom convolutions as in the paper"
+
+
 def _limits(size: Size) -> str:
     n_training = size.cases * 5 // 7
-    text = f"""Phantoms are not patients; {n_training} training cases are not 2,000 or 25,355, {size.epochs} epochs not
-        up to a hundred, and networks of this width not ResNet-18. At this input one custom convolution fits where the
-        paper has four. BodyConv, CTNet and 3DConv are not here: they need 27 slice groups or 81 slices. Nothing was
-        run at full size."""
+    text = f"""Phantoms are not patients; {n_training} training cases are not 2,000 or 25,355, and {size.epochs} epochs
+        not up to a hundred. BodyConv, CTNet and 3DConv are not here: they need 27 slice groups or 81 slices."""
+    if size.networks:
+        text += """ Networks of this width are not ResNet-18, and at this input one custom convolution fits where the
+            paper has four. Nothing was run at full size (`--size full` does, on a GPU)."""
     return f"## What this is not\n\n{_wrapped(text)}"
 
 
