@@ -21,7 +21,7 @@ from training.labels import find_label, is_known, label_names
 from training.partition.reports import load_vocabulary
 from training.partition.reports.columns import column_names, labels_from_columns
 from training.partition.reports.labels import UncertainPolicy
-from training.partition.reports.table import CASE_COLUMNS, EVIDENCE_HEADER
+from training.partition.reports.table import CASE_COLUMNS, EVIDENCE_HEADER, evidence_line
 
 _VALUES: Mapping[str, int | None] = {
     **{"1": 1, "1.0": 1, "0": 0, "0.0": 0, "-1": -1, "-1.0": -1, "": None, "nan": None},
@@ -112,15 +112,15 @@ def write_given(given: GivenLabels, out: Path, uncertain: UncertainPolicy = "pre
     instead of a sentence.
     """
     names, pairs = label_names(), column_names(load_vocabulary())
-    tables = {out: [["case", *names]], out.with_name(f"{out.stem}.evidence.csv"): [list(EVIDENCE_HEADER)]}
-    places = out.with_name(f"{out.stem}.locations.csv")
+    why, places = (out.with_name(f"{out.stem}.{part}.csv") for part in ("evidence", "locations"))
+    tables: dict[Path, list[Sequence[str]]] = {out: [["case", *names]], why: [EVIDENCE_HEADER]}
     if given.form == "locations":
         tables[places] = [["case", *pairs]]
     for case, row in zip(given.cases, given.rows, strict=True):
         values = {key: _decided(value, uncertain) for key, value in row.items()}
         labels = _labels_of(given.form, values)
         tables[out].append([case, *(_cell(labels.get(name)) for name in names)])
-        tables[out.with_name(f"{out.stem}.evidence.csv")] += _evidence(case, given.form, row)
+        tables[why] += map(evidence_line, _evidence(case, given.form, row))
         if given.form == "locations":
             tables[places].append([case, *(_cell(values.get(pair)) for pair in pairs)])
     for path, lines in tables.items():

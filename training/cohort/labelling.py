@@ -58,12 +58,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What became of a table: reports done by an earlier run, failures, and the files that were written."""
+    """What became of a table: reports done by an earlier run, failures, and the files that were written.
+
+    ``overlong`` are the cases whose report holds a sentence that was cut because it was too long to be one.
+    """
 
     reports: int
     done_before: int
     failures: tuple[Failure, ...]
     files: tuple[Path, ...]
+    overlong: tuple[str, ...] = ()
 
 
 def parts_folder(out: Path) -> Path:
@@ -213,7 +217,8 @@ def _line(row: Report, settings: LabelSettings) -> dict[str, Any]:
         found = label_one(row, settings)
     except Exception as problem:  # noqa: BLE001 - a report that breaks is told, the others go on
         return {"case": case, "failure": f"{type(problem).__name__}: {problem}"}
-    return {"case": case, "values": found.values, "columns": sorted(found.columns), "evidence": found.evidence}
+    kept = {"values": found.values, "columns": sorted(found.columns), "evidence": found.evidence}
+    return {"case": case, **kept, "n_cut": found.n_cut}
 
 
 def _failed(part: Part, reason: str | None) -> list[dict[str, Any]]:
@@ -243,8 +248,9 @@ def _gather(parts: Sequence[Part], settings: LabelSettings, out: Path, before: i
     good = (line for line in _lines(parts) if "failure" not in line)
     written = write_labels(map(_row, good), out, settings)
     where = _write_failures(out, failures)
+    overlong = tuple(line["case"] for line in _lines(parts) if line.get("n_cut"))
     _let_go(parts, out)
-    return Labelled(total, before, tuple(failures), (*written, *where))
+    return Labelled(total, before, tuple(failures), (*written, *where), overlong)
 
 
 def _row(line: dict[str, Any]) -> LabelledRow:

@@ -12,6 +12,7 @@ import typer
 
 from training.commands.choices import SchedulerOption
 from training.console import ERROR, AsJson, emit, progress_bars, reported, say, wrote
+from training.issues import Issue, warning
 from training.words import counted
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def label_reports(
         load_vocabulary(settings.vocabulary)
         done = _label(read_reports(table), settings, out, workers, scheduler)
         seconds = time.perf_counter() - start
+        if done.overlong and not as_json:
+            say(str(_overlong(done)))
         if as_json:
             emit({**_summary(done), "seconds": seconds})
         else:
@@ -98,7 +101,20 @@ def _label(rows: Any, settings: Any, out: Path, workers: int, scheduler: str | N
 
 def _summary(done: Labelled) -> dict[str, Any]:
     names = [path.name for path in done.files]
-    return {"reports": done.reports, "done_before": done.done_before, "failed": len(done.failures), "files": names}
+    return {
+        "reports": done.reports,
+        "done_before": done.done_before,
+        "failed": len(done.failures),
+        "overlong": len(done.overlong),
+        "files": names,
+    }
+
+
+def _overlong(done: Labelled) -> Issue:
+    from training.partition.reports.tokens import MAX_WORDS
+
+    fact = f"{counted(len(done.overlong), 'report')} with a sentence of more than {MAX_WORDS} words, read in parts"
+    return warning("long-sentence", fact, "See that full stops are not lost in the table, and look at the evidence.")
 
 
 def _words(done: Labelled) -> str:

@@ -45,9 +45,14 @@ class Finding:
 
 def find_findings(text: str, vocabulary: Vocabulary) -> tuple[Finding, ...]:
     """Return every mention of an abnormality in ``text``, in reading order."""
+    return findings_of(split_report(text), vocabulary)
+
+
+def findings_of(sentences: Iterable[Sentence], vocabulary: Vocabulary) -> tuple[Finding, ...]:
+    """Return every mention of an abnormality in the sentences of a report, in reading order."""
     findings: list[Finding] = []
     section: frozenset[str] = frozenset()
-    for sentence in split_report(text):
+    for sentence in sentences:
         section = _section(sentence, section)
         findings += _sentence_findings(sentence, vocabulary, section)
     return tuple(findings)

@@ -21,7 +21,8 @@ from typing import Literal
 
 from training.labels import Label, all_labels
 from training.partition.reports.context import Status
-from training.partition.reports.findings import Finding, find_findings
+from training.partition.reports.findings import Finding, findings_of
+from training.partition.reports.tokens import split_report
 from training.partition.reports.vocabulary import Vocabulary, load_vocabulary
 
 Side = Literal["right", "left"]
@@ -57,12 +58,16 @@ class LabelEvidence:
 
 @dataclass(frozen=True)
 class ReportLabels:
-    """The labels of one report: every mentioned label with its evidence; labels not mentioned are left out."""
+    """The labels of one report: every mentioned label with its evidence; labels not mentioned are left out.
+
+    ``n_cut`` counts how often a sentence was cut because it was too long to be one.
+    """
 
     text: str
     findings: tuple[Finding, ...]
     evidence: Mapping[str, LabelEvidence]
     variant: Variant = "default"
+    n_cut: int = 0
 
     def status(self, label: str) -> Status | None:
         """Return what the report says of ``label``, None if it does not mention it."""
@@ -133,14 +138,15 @@ def label_report(
         Short axis from which a lymph node counts as lymphadenopathy.
     """
     words = vocabulary or load_vocabulary(extra_vocabulary)
-    findings = with_sizes(find_findings(text, words), lymph_node_mm)
+    sentences = split_report(text)
+    findings = with_sizes(findings_of(sentences, words), lymph_node_mm)
     systems = {k: t.group for k, t in words.abnormalities.items()}
     evidence = {}
     for label in all_labels():
         mentions = tuple(f for f in findings if _speaks_of(f, label, systems, variant))
         if mentions:
             evidence[label.name] = _weigh(mentions, label, variant)
-    return ReportLabels(text, findings, evidence, variant)
+    return ReportLabels(text, findings, evidence, variant, sum(one.is_cut for one in sentences))
 
 
 def with_sizes(findings: tuple[Finding, ...], lymph_node_mm: float = LYMPH_NODE_MM) -> tuple[Finding, ...]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.io.atomic import atomic_path
 from training.issues import InputError, error
-from training.labels import label_names
+from training.labels import display_name, label_names
 from training.partition.reports.columns import column_names, columns
 from training.partition.reports.labels import LYMPH_NODE_MM, UncertainPolicy, Variant, label_report
 from training.partition.reports.vocabulary import load_vocabulary
@@ -39,15 +39,25 @@ class LabelSettings:
 
 @dataclass(frozen=True)
 class LabelledRow:
-    """One report's results: values of the 80 labels, columns that are 1, evidence rows."""
+    """One report's results: values of the 80 labels, columns that are 1, evidence rows (without the display name).
+
+    ``n_cut`` counts how often a sentence was cut because it was too long to be one.
+    """
 
     case: str
     values: dict[str, int]
     columns: frozenset[str]
     evidence: tuple[tuple[str, ...], ...]
+    n_cut: int = 0
 
 
-EVIDENCE_HEADER = ("case", "label", "status", "sides", "locations", "sizes_mm", "words", "sentence")
+EVIDENCE_HEADER = ("case", "label", "display_name", "status", "sides", "locations", "sizes_mm", "words", "sentence")
+
+
+def evidence_line(row: Sequence[str]) -> tuple[str, ...]:
+    """Return an evidence row as the table has it: with what a reader calls the label behind its name."""
+    case, label, *rest = row
+    return (case, label, display_name(label), *rest)
 
 
 def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
@@ -70,7 +80,11 @@ def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
         for finding in found.findings
     )
     return LabelledRow(
-        case, labels.values(settings.uncertain), columns(labels, vocabulary, settings.uncertain), evidence
+        case,
+        labels.values(settings.uncertain),
+        columns(labels, vocabulary, settings.uncertain),
+        evidence,
+        labels.n_cut,
     )
 
 
@@ -108,5 +122,5 @@ def write_labels(results: Iterable[LabelledRow], out: Path, settings: LabelSetti
         for row in results:
             labels.writerow([row.case, *(row.values[n] for n in names)])
             places.writerow([row.case, *_ones(row.columns, index)])
-            evidence.writerows(row.evidence)
+            evidence.writerows(map(evidence_line, row.evidence))
     return out, where, why
