@@ -16,12 +16,16 @@ class ReproductionSize(StrEnum):
 
     SMALL = "small"
     TINY = "tiny"
+    FULL = "full"
 
 
 def reproduce(
     out: Annotated[Path, typer.Argument(help="Folder for phantoms, models, stores and results; it is kept.")],
     size: Annotated[
-        ReproductionSize, typer.Option(help="small: up to an hour on two cores; tiny: shows that it runs.")
+        ReproductionSize,
+        typer.Option(
+            help="small: up to an hour on two cores; tiny: shows that it runs; full: the paper's input, on a GPU."
+        ),
     ] = ReproductionSize.SMALL,
     page: Annotated[
         Path | None, typer.Option(show_default="OUT/reproduction.md", help="Where the page is written.")

@@ -33,6 +33,7 @@ from training.evaluate.reproduce.plan import (
     Size,
 )
 from training.evaluate.reproduce.report import page
+from training.evaluate.reproduce.throughput import gpu_memory_noted, note_machine, speed_of
 from training.fit import ArrayCases, TrainConfig, train
 from training.fit.network import input_spec, make_network
 from training.fit.saving import STATE_FILE
@@ -115,6 +116,8 @@ def reproduce(
         If the disk is full, or the folder holds another reproduction.
     """
     run = Reproduction(folder, size, tuple(entries), progress or _silent, tell or _mute)
+    folder.mkdir(parents=True, exist_ok=True)
+    note_machine(folder)
     _timed(run, "phantoms", partial(_make_cohort, run))
     _timed(run, "pretraining", partial(_pretrain, run))
     for entry in run.entries:
@@ -124,7 +127,7 @@ def reproduce(
     for entry in run.entries:
         _timed(run, f"evaluating {entry.name}", partial(_evaluate, run, entry))
     place = target or folder / "reproduction.md"
-    text = page(_results(run), size, command, _seconds(run))
+    text = page(_results(run), size, command, _seconds(run), note_machine(folder))
     with atomic_path(place) as partial_path:
         partial_path.write_text(text, encoding="utf-8")
     return place
@@ -180,7 +183,8 @@ def _train(run: Reproduction, entry: Entry) -> bool:
     found = open_cohort(PhantomCohort(run.cohort), input_spec(config), run.folder / "prepared")
     splits = {name: cases.with_labels(LABELS) for name, cases in found.items()}
     resume = (folder / STATE_FILE).is_file()
-    trained = train(config, splits["train"], folder, splits["valid"], resume, run.progress, tell=run.tell)
+    with gpu_memory_noted(folder):
+        trained = train(config, splits["train"], folder, splits["valid"], resume, run.progress, tell=run.tell)
     save_checkpoint(run.model(entry.name), load_model(trained.best))
     return True
 
@@ -245,6 +249,7 @@ def _results(run: Reproduction) -> dict[str, dict[str, Any]]:
             "guarantee": model.guarantee.value,
             "validation_loss": float(np.nanmin(_losses(model))),
         }
+        evaluation["speed"] = speed_of(run.model(entry.name).parent, run.store(entry.name))
         found[entry.name] = evaluation
     return found
 

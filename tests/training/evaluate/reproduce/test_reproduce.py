@@ -17,6 +17,7 @@ from training.evaluate.reproduce import SIZES, reproduce
 from training.evaluate.reproduce import run as module
 from training.evaluate.reproduce.claims import CLAIMS, Claim, find, percent, verdict
 from training.evaluate.reproduce.plan import BASE, ENTRIES, LABELS, MASK, PRETRAINING_LABELS
+from training.fit.settings import InputSettings
 from training.models import load_model
 
 CHOSEN = tuple(one for one in ENTRIES if one.name in (BASE, MASK, "randinit", "axialnet-local-2"))
@@ -34,7 +35,7 @@ def table(page: str, title: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
 
 
-def test_the_plan_is_that_of_the_issue() -> None:
+def test_the_plan_covers_the_papers_tables() -> None:
     names = {one.name for one in ENTRIES}
     assert names >= {BASE, MASK, "axialnet-same", "bodycam", "maxpool", "nocustomconv", "randinit"}
     assert names >= {"axialnet-local-2", "axialnet-local-3"}
@@ -42,6 +43,9 @@ def test_the_plan_is_that_of_the_issue() -> None:
     assert sum(name.startswith("mask-") for name in names) == 5  # with axialnet-mask the six rows of Table 6
     assert not set(LABELS) & set(PRETRAINING_LABELS)
     assert set(LABELS) | set(PRETRAINING_LABELS) <= set(PLANTABLE)
+    full = SIZES["full"].training(ENTRIES[0], "")
+    assert (full.input, full.model.width) == (InputSettings(), 64)
+    assert full.model.custom_channels == ()
     for size in SIZES.values():
         for one in ENTRIES:
             config = size.training(one, "trunk.safetensors")
@@ -62,6 +66,10 @@ def test_the_page_has_the_papers_tables_with_intervals_and_baselines(folder: Pat
     assert {"more than the slice" in row[1] for row in fields[2:]} == {True, False}
     claims = table(page, "What the paper found, and what the phantoms show of it")
     assert {row[2] for row in claims[2:]} <= {"show it", "do not show it", "show the opposite", "say nothing"}
+    speeds = table(page, "Throughput")
+    assert {row[0] for row in speeds[2:]} == {one.name for one in CHOSEN}
+    assert all(float(row[1]) > 0 and float(row[3]) > 0 and row[4].endswith(" GB") for row in speeds[2:])
+    assert json.loads((folder / "machine.json").read_text(encoding="utf-8"))["machine"] in " ".join(page.split())
     assert "Not for clinical use" in " ".join(page.split())
     assert max(len(line) for line in page.splitlines() if not line.startswith("|")) <= 120
 
