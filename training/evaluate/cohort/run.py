@@ -14,6 +14,7 @@ from training.evaluate.cohort import organs, pointing
 from training.evaluate.cohort.known_lesions import KnownLesions, known_lesions
 from training.evaluate.cohort.organs import OrganResult, evaluate_organs, read_thresholds
 from training.evaluate.cohort.pointing import LesionResult, evaluate_lesions
+from training.evaluate.cohort.small import small_cohort_notes
 from training.evaluate.cohort.subject import (
     Choice,
     JudgedOn,
@@ -99,7 +100,11 @@ def evaluate_stores(
         organ_iou=tuple(row for one in found if one.organs for row in one.organs.rows),
         lesions=tuple(row for one in found if one.lesions for row in one.lesions.rows),
         comparisons=tuple(_comparisons(found, plan.resampling)),
-        notes=(*choice.notes, *(note for one in subjects for note in _notes(one, known))),
+        notes=(
+            *choice.notes,
+            *small_cohort_notes(found[0].classification, len(cases)),
+            *(note for one in subjects for note in _notes(one, known)),
+        ),
         bands=tuple(_bands(subjects[0], choice)),
     )
 
