@@ -121,6 +121,14 @@ class Case:
             found = self.regions[cells, group, sides] = region_in(cells, label, sides)
         return found
 
+    def remember_regions(self) -> None:
+        """Work out where each label of the explanation may lie, on a worker's thread instead of the window's."""
+        if self.explanation is None or not self.explanation.has_maps:
+            return
+        for placement in self.cells:
+            for label in self.explanation.labels:
+                self.region(label, placement)
+
     def allowed(self, label: str, placement: Placement = "receptive_field") -> npt.NDArray[np.float32] | None:
         """Return the cells in which ``label`` may lie, float32 [H, D1, D2], 0 or 1; None where that is unknown."""
         found = self.region(label, placement)

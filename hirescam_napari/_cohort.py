@@ -31,7 +31,7 @@ def first_case(store: CohortStore) -> Case:
 
 
 def stored_case(store: CohortStore, name: str, bands: BandsOf | None = None) -> Case:
-    """Return the case ``name`` of a store, with its CT if that is still where the cohort was.
+    """Return the case ``name`` of a store, with its CT if that is still where the cohort was, and its regions.
 
     Parameters
     ----------
@@ -46,7 +46,9 @@ def stored_case(store: CohortStore, name: str, bands: BandsOf | None = None) -> 
         If its result is missing or damaged, or the CT cannot be read or is another one than was explained.
     """
     store.position(name)
-    return assembled(store, name, *_with_ct(store, name), bands)
+    case = assembled(store, name, *_with_ct(store, name), bands)
+    case.remember_regions()
+    return case
 
 
 def assembled(

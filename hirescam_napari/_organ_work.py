@@ -17,7 +17,6 @@ from hirescam_napari._workers import Function, Job
 from training.explain.placement import PLACEMENTS, Placement
 from training.explain.result import Explanation
 from training.issues import Cancelled
-from training.labels import find_label, is_known
 from training.partition.cells import OrganCells
 from training.partition.organs import Organs
 
@@ -49,21 +48,11 @@ def organ_work(case: Case) -> Function:
         organs = _organs_of(case, progress, cancelled)
         drawn = case.drawn_organs if case.drawn_organs is not None else _drawn(case, organs)
         cells = {place: made for place in PLACEMENTS if (made := _cells(case, organs, place, progress)) is not None}
-        _remember_regions(replace(case, cells=cells))
+        case.regions.clear()
+        replace(case, cells=cells).remember_regions()
         return FoundOrgans(organs, drawn, cells, case.explanation)
 
     return work
-
-
-def _remember_regions(case: Case) -> None:
-    """Work out the regions of both organ groups, so that the first budget of each takes no longer than the next."""
-    if case.explanation is None:
-        return
-    case.regions.clear()
-    by_group = {find_label(name).organ_group: name for name in case.explanation.labels if is_known(name)}
-    for placement in case.cells:
-        for name in by_group.values():
-            case.region(name, placement)
 
 
 def _organs_of(case: Case, progress: Progress, cancelled: IsCancelled) -> Organs:

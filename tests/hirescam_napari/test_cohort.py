@@ -48,6 +48,15 @@ def test_a_case_comes_with_all_that_is_known(store: CohortStore) -> None:
     assert found.n_positive + found.n_negative == 3
 
 
+def test_where_labels_may_lie_is_worked_out_while_the_case_is_read(
+    store: CohortStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = stored_case(store, store.cases[1])
+    monkeypatch.setattr("hirescam_napari._case.region_in", None)  # nothing is left for the window's thread
+    for placement in case.cells:
+        assert all(case.region(label, placement) is not None for label in store.labels)
+
+
 def test_opening_a_store_opens_its_first_case(folder: Path, store: CohortStore) -> None:
     case = load_case([folder / "store"])
     assert case.explanation is not None

@@ -62,13 +62,22 @@ def cells_of(
         return _reduced(_labels(record, request, prepared(), volume), request)
     details = _details(record, request, cache)
     place = _place(cache, record, request, details)
-    if place.is_file():
-        return np.asarray(np.load(place, allow_pickle=False), dtype=np.float32)
+    kept = _kept(place)
+    if kept is not None:
+        return kept
     labels = cache.get(record.path, request.spec, lambda: _labels(record, request, prepared(), volume), details)
     cells = _reduced(labels, request)
     with atomic_path(place) as partial, partial.open("wb") as stream:
         np.save(stream, cells)
     return cells
+
+
+def _kept(place: Path) -> OrganCells | None:
+    """Return the cells kept at ``place``; None if there are none or they are damaged (they are then made anew)."""
+    try:
+        return np.asarray(np.load(place, allow_pickle=False), dtype=np.float32)
+    except (OSError, ValueError, EOFError):  # nothing there, or not what was written
+        return None
 
 
 @lru_cache(maxsize=4)

@@ -193,7 +193,7 @@ def _parts(half: _Half) -> Mask:
     radius = _radius(half)
     core = dilate(erode(found, radius, half.spacing), radius, half.spacing) & found
     labels, counts = components(core)
-    reach = max(REACH_MM, 1.1 * max(half.spacing))
+    reach = max(REACH_MM, 2.05 * max(half.spacing))
     near = dilate(half.lung, reach, half.spacing)
     wall = half.cage & ~erode(half.cage, max(WALL_MM, reach), half.spacing)
     out = np.zeros_like(found)
