@@ -127,6 +127,8 @@ def create_store(path: Path, plan: Plan) -> None:
 def check_same(path: Path, plan: Plan) -> None:
     """Refuse to continue a store that was made of other cases, by another model or with other settings.
 
+    A model may be called otherwise than when the store was begun: its hash tells it.
+
     Raises
     ------
     InputError
@@ -134,10 +136,14 @@ def check_same(path: Path, plan: Plan) -> None:
     """
     kept = dict(zarr.open_group(LocalStore(path, read_only=True), mode="r", zarr_format=3).attrs)
     wanted = plan.attributes()
-    differing = [key for key in wanted if key != "software" and kept.get(key) != wanted[key]]
+    differing = [key for key in wanted if key != "software" and _nameless(kept.get(key)) != _nameless(wanted[key])]
     if differing:
         fact = f"is a store of another {', '.join(_WORDS.get(key, key) for key in differing)}, and is left as it is"
         raise InputError(error("other-store", fact, "Choose another folder, or give the same as before.", path.name))
+
+
+def _nameless(value: Any) -> Any:
+    return {key: one for key, one in value.items() if key != "name"} if isinstance(value, dict) else value
 
 
 _WORDS = {
