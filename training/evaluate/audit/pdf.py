@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training.evaluate.audit.missed import Missed
 from training.evaluate.audit.pages import SECTIONS, TITLE, columns_of
 from training.evaluate.audit.report import Report, Shown, findings
 from training.evaluate.html import number
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 
 A4_INCHES = (8.27, 11.69)
 _LINES, _COLUMNS = 66, 92
+_SHORT = {
+    "outside the body": "no body",
+    "hardly any evidence": "little",
+    "in_allowed": "allowed",
+    Missed.NOT_SEEN.value: "not seen",
+    Missed.OUTWEIGHED.value: "outweighed",
+    Missed.TOO_WEAK.value: "too weak",
+}
+"""Heads of columns that would be too wide for the page."""
+
 _SETTINGS: Any = {"text.parse_math": False, "font.size": 9, "pdf.fonttype": 42}
 
 
@@ -72,8 +83,7 @@ def table_lines(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
 
 
 def _words(column: str) -> str:
-    short = {"outside the body": "no body", "hardly any evidence": "little", "in_allowed": "allowed"}
-    return short.get(column, column).removesuffix(" organ").replace("_spread", "").replace("_", " ")
+    return _SHORT.get(column, column).removesuffix(" organ").replace("_spread", "").replace("_", " ")
 
 
 def _cell(row: dict[str, Any], column: str) -> str:

@@ -12,11 +12,15 @@ from training.cohort.results import CohortStore, open_store
 from training.evaluate.audit.evidence import Books, books_of_case
 from training.evaluate.audit.log import VerdictLog
 from training.evaluate.audit.missed import MISSED, Missed
-from training.evaluate.audit.pages import page
+from training.evaluate.audit.pages import columns_of, page
+from training.evaluate.audit.pdf import table_lines
 from training.evaluate.audit.report import build_report
 from training.evaluate.audit.select import ErrorKind, Filter
 from training.evaluate.audit.session import Audit, audit_folder
 from training.evaluate.audit.verdicts import Verdict
+
+WIDEST = 100
+"""Letters in a line of the PDF that stay on the page."""
 
 
 def planted(positive: tuple[float, ...], negative: tuple[float, ...], bias: float) -> Books:
@@ -81,6 +85,10 @@ def test_it_goes_into_verdicts_and_report(tmp_path: Path) -> None:
     (row,) = report.verdicts
     assert row["missed"] in [kind.value for kind in MISSED]
     assert "Missed" in report.shown[0].suggestion
+    (head, *_) = table_lines(report.summary.missed, columns_of("missed", report.summary.missed))
+    assert head.split("  ")[0] == "label"
+    assert "outweighed" in head
+    assert len(head) <= WIDEST
     html = page(report)
     assert "Why abnormalities may have been missed" in html
     assert "Suggestion (not a verdict)" in html
