@@ -15,7 +15,8 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
 from hirescam_napari._case import Case
-from hirescam_napari._compare import NEEDS_ORGANS, Comparer
+from hirescam_napari._compare import Comparer
+from hirescam_napari._compare_lists import NEEDS_ORGANS
 from hirescam_napari._controller import Controller
 from hirescam_napari._engine import Engine
 from hirescam_napari._overlays import SLICE
@@ -153,7 +154,7 @@ def test_the_ranking_needs_organs_and_leads_to_labels(comparer: Comparer, case: 
     panel = comparer.panel
     assert panel.labels.rowCount() == 10
     panel.labels.setCurrentCell(3, 0)
-    assert comparer.controller.state.label == comparer._ranked[3].label
+    assert comparer.controller.state.label == comparer.lists.ranked[3].label
     comparer.controller.open_case(case)
     comparer.on_case()
     assert panel.labels.rowCount() == 0
@@ -176,7 +177,7 @@ def test_a_second_model_is_run_and_compared(comparer: Comparer, qtbot: QtBot, ot
     name = comparer.panel.models.texts()[0][0]
     assert name
     comparer.panel.models.setCurrentCell(0, 0)
-    assert comparer.controller.state.label == comparer._pairs[0].label
+    assert comparer.controller.state.label == comparer.lists.pairs[0].label
 
 
 def test_a_stored_result_of_another_ct_is_refused(
@@ -198,29 +199,31 @@ def test_a_stored_result_of_another_ct_is_refused(
 def test_a_cohort_is_ranked_and_a_row_opens_its_case(comparer: Comparer, qtbot: QtBot, tmp_path: Path) -> None:
     make_store(tmp_path / "store")
     with qtbot.waitSignal(comparer.ended, timeout=20000):
-        comparer.open_cohort(tmp_path / "store")
+        comparer.cohort.open(tmp_path / "store")
     assert "6 cases" in comparer.panel.store_words.text()
-    assert comparer.store is not None
-    comparer.store.model = replace(comparer.store.model, threshold=dict.fromkeys(comparer.store.labels, 0.0))
+    assert comparer.cohort.store is not None
+    comparer.cohort.store.model = replace(
+        comparer.cohort.store.model, threshold=dict.fromkeys(comparer.cohort.store.labels, 0.0)
+    )
     with qtbot.waitSignal(comparer.ended, timeout=20000):
-        comparer.rank_cohort()
+        comparer.cohort.rank()
     rows = comparer.panel.cohort.texts()
     assert rows
     with qtbot.waitSignal(comparer.caseRequested, timeout=1000) as asked:
         comparer.panel.cohort.setCurrentCell(0, 0)
-    assert asked.args[1] == comparer._cohort[0].case
+    assert asked.args[1] == comparer.cohort.ranked[0].case
     assert asked.args[1] in rows[0][0]
 
 
 def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBot, tmp_path: Path) -> None:
-    comparer.store = open_store(make_store(tmp_path / "store"))
-    comparer.controller.select(comparer.store.labels[0])
+    comparer.cohort.store = open_store(make_store(tmp_path / "store"))
+    comparer.controller.select(comparer.cohort.store.labels[0])
     with qtbot.waitSignal(comparer.ended, timeout=20000):
-        comparer.make_sheet(SheetChoice("disagreement", 5, with_cts=False))
+        comparer.cohort.make_sheet(SheetChoice("disagreement", 5, with_cts=False))
     assert comparer.comparing
     assert comparer.controller.viewer.canvas.grid.shape == (2, 4)
     names = [layer.name for layer in comparer.controller.canvas.layers[1::2]]
-    assert names == [tile.name for tile in comparer.sheet.tiles]  # type: ignore[union-attr]
+    assert names == [tile.name for tile in comparer.cohort.sheet.tiles]  # type: ignore[union-attr]
     assert len(comparer.panel.cases.texts()) == 5
     assert "Top slice of each case" in comparer.controller.canvas.overlays.text(SLICE)
     assert "5 of 5 without their CT" in comparer.panel.status.text()
@@ -231,9 +234,11 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
     assert controller.canvas.slice_mm == pytest.approx(controller.plan.focus.slice_mm, abs=1.3)
     comparer.panel.set_mode("cases")
     assert "Top slice of each case" in controller.canvas.overlays.text(SLICE)
-    comparer.save_sheet(tmp_path / "sheet.pdf")
+    comparer.cohort.save_sheet(tmp_path / "sheet.pdf")
     assert (tmp_path / "sheet.pdf").read_bytes().startswith(b"%PDF")
-    comparer.save_sheet(tmp_path / "sheet.docx")
+    assert "sheet.pdf.report.json beside it" in comparer.panel.status.text()
+    assert (tmp_path / "sheet.pdf.report.json").is_file()
+    comparer.cohort.save_sheet(tmp_path / "sheet.docx")
     assert not (tmp_path / "sheet.docx").exists()
     comparer.on_case()
     assert not comparer.comparing
