@@ -91,6 +91,10 @@ def explain(
 
         chosen = load_model(model)
         labels = chosen_labels(maps or (), chosen.labels)
+        if labels:
+            from training.cohort.exporting import check_maps
+
+            check_maps(chosen.guarantee.has_maps, chosen.name)
         volume, read_seconds = _read(path, series, repair, keep_names)
         check_same_case(out, volume.case_id)
         if not as_json:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from training.cohort.jobs import Done, run_jobs
+from training.cohort.sources.tables import opened
 from training.io import read_ct
 from training.io.atomic import atomic_path
 from training.io.own_grid import own_grid
@@ -112,9 +113,9 @@ def read_tasks(table: Path, out: Path) -> list[SegmentTask]:
     Raises
     ------
     InputError
-        If a column is missing, a case is named twice, or a case's name cannot be a folder's.
+        If it cannot be read, a column is missing, a case is named twice, or a case's name cannot be a folder's.
     """
-    with table.open(newline="", encoding="utf-8-sig") as file:
+    with opened(table) as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"case", "path"} <= set(rows[0]):
         raise InputError(error("bad-table", "needs the columns case and path.", "Add them.", table.name))

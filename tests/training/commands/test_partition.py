@@ -103,6 +103,12 @@ def test_bad_tables_are_refused(content: str, tmp_path: Path) -> None:
     assert "cases.csv" in done.stderr
 
 
+def test_a_table_that_is_not_there_is_told(tmp_path: Path) -> None:
+    done = run("partition", tmp_path / "gone.csv", "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "gone.csv: cannot be read" in done.stderr
+
+
 def test_nrrd_keeps_its_grid_too(shared_data: Path, tmp_path: Path) -> None:
     import SimpleITK as sitk  # noqa: N813
 

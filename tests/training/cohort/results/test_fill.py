@@ -131,11 +131,7 @@ def test_a_half_written_result_is_no_result(store: Path, cases: list[Explanation
 
 
 def test_a_store_is_continued_with_equal_plans_only(store: Path, cases: list[Explanation]) -> None:
-    plan = plan_of(cases, organs=False)
-    check_same(store, plan)
-    check_same(store, replace(plan, model=replace(plan.model, name="called otherwise")))
-    with pytest.raises(InputError, match="model"):
-        check_same(store, replace(plan, model=replace(plan.model, sha256="0" * 64)))
+    check_same(store, plan_of(cases, organs=False))
     with pytest.raises(InputError, match="list of cases"):
         check_same(store, plan_of(cases[:-1], organs=False))
     with pytest.raises(InputError, match="size"):
