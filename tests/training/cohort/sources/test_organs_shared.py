@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import signal
 import subprocess
@@ -70,15 +71,17 @@ def _go_on(process: subprocess.Popen[str], lines: int) -> None:
 def test_processes_share_a_folder_and_one_is_killed_midway(phantoms: Path, tmp_path: Path) -> None:
     cache, expected = tmp_path / "cache", list(_expected(phantoms))
     killed, others = _start(phantoms, cache), [_start(phantoms, cache) for _ in range(2)]
-    with killed:
+    with contextlib.ExitStack() as ended, killed:
+        for process in others:
+            ended.callback(process.kill)
         assert killed.stdout is not None
         _go_on(killed, 5)
         seen = [killed.stdout.readline().strip() for _ in range(4)]
         time.sleep(0.002)
         killed.send_signal(signal.SIGKILL)  # while it makes the fifth
-    for process in others:
-        _go_on(process, len(expected))
-    found = [process.communicate()[0].split() for process in others]
+        for process in others:
+            _go_on(process, len(expected))
+        found = [process.communicate()[0].split() for process in others]
     assert [process.returncode for process in others] == [0, 0]
     assert seen == expected[:4]
     assert found == [expected, expected]
