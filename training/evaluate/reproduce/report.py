@@ -32,8 +32,8 @@ NOT_APPLICABLE = "n/a"
 _TABLE_1 = ("bodycam", "maxpool", "randinit", "nocustomconv", BASE, MASK, "axialnet-same", "axialnet-local-3",
             "axialnet-local-2")  # fmt: skip
 _TABLE_6 = tuple(
-    (kind, dilated, MASK if (kind, dilated) == ("nearest", False) else f"mask-{kind}{'-dilated' if dilated else ''}")
-    for kind in ("area", "trilinear", "nearest")
+    (words, dilated, MASK if (kind, dilated) == ("nearest", False) else f"mask-{kind}{'-dilated' if dilated else ''}")
+    for words, kind in (("area", "area"), ("trilinear or nearest", "nearest"))
     for dilated in (False, True)
 )
 
@@ -127,7 +127,11 @@ def _table_6(results: Results) -> str:
     if len(rows) < 2:
         return ""
     head = ("organ masks reduced by", "dilation", "median AUROC", "OrganIoU, HiResCAM", "validation loss")
-    return f"## How organ masks are reduced (the paper's Table 6)\n\n{_markdown(head, rows)}"
+    words = (
+        "Trilinear interpolation at the centre of a cell and the voxel nearest to it are one row: the centres of these "
+        "networks' cells fall on voxels, where both are the same."
+    )
+    return f"## How organ masks are reduced (the paper's Table 6)\n\n{_wrapped(words)}\n\n{_markdown(head, rows)}"
 
 
 def _fields(results: Results) -> str:

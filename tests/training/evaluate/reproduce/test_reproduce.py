@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -18,7 +19,9 @@ from training.evaluate.reproduce import run as module
 from training.evaluate.reproduce.claims import CLAIMS, Claim, find, percent, verdict
 from training.evaluate.reproduce.plan import BASE, ENTRIES, LABELS, MASK, PRETRAINING_LABELS
 from training.fit.settings import InputSettings
+from training.geometry import Geometry
 from training.models import load_model
+from training.partition.allowed import RegionSettings, cell_values
 
 CHOSEN = tuple(one for one in ENTRIES if one.name in (BASE, MASK, "randinit", "axialnet-local-2"))
 
@@ -40,7 +43,11 @@ def test_the_plan_covers_the_papers_tables() -> None:
     assert names >= {BASE, MASK, "axialnet-same", "bodycam", "maxpool", "nocustomconv", "randinit"}
     assert names >= {"axialnet-local-2", "axialnet-local-3"}
     assert len(names) == len(ENTRIES)
-    assert sum(name.startswith("mask-") for name in names) == 5  # with axialnet-mask the six rows of Table 6
+    assert {name for name in names if name.startswith("mask-")} == {
+        "mask-area",
+        "mask-area-dilated",
+        "mask-nearest-dilated",
+    }
     assert not set(LABELS) & set(PRETRAINING_LABELS)
     assert set(LABELS) | set(PRETRAINING_LABELS) <= set(PLANTABLE)
     full = SIZES["full"].training(ENTRIES[0], "")
@@ -51,6 +58,19 @@ def test_the_plan_covers_the_papers_tables() -> None:
             config = size.training(one, "trunk.safetensors")
             assert config.model.trunk_weights == ("" if one.name == "randinit" else "trunk.safetensors")
             assert (config.loss.mask != "none") == ("mask" in one.name)
+
+
+def test_trilinear_and_nearest_are_one_row_of_table_6(folder: Path) -> None:
+    model = load_model(folder / MASK / f"{MASK}.safetensors")
+    image = Geometry.canonical(model.input_spec.shape, model.input_spec.spacing_mm)
+    mask = np.random.default_rng(0).random(model.input_spec.shape) > 0.5
+    for dilation in (False, True):
+        nearest, trilinear = (
+            cell_values(mask, image, model.cells, RegionSettings(downsampling=kind, dilation=dilation))
+            for kind in ("nearest", "trilinear")
+        )
+        assert np.array_equal(nearest, trilinear)
+        assert set(np.unique(nearest)) <= {0, 1}
 
 
 def test_the_page_has_the_papers_tables_with_intervals_and_baselines(folder: Path) -> None:
