@@ -138,6 +138,10 @@ def test_a_store_is_continued_with_equal_plans_only(store: Path, cases: list[Exp
         check_same(store, plan_of(cases, organs=True))
     with pytest.raises(FileExistsError):
         create_store(store, plan_of(cases, organs=False))
+    plan = plan_of(cases, organs=False)
+    check_same(store, replace(plan, model=replace(plan.model, name="called otherwise")))
+    with pytest.raises(InputError, match="model"):
+        check_same(store, replace(plan, model=replace(plan.model, sha256="f" * 64)))
 
 
 def test_a_case_of_axialnet_takes_at_most_350_kb_even_without_zeros(tmp_path: Path) -> None:
