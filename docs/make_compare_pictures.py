@@ -73,8 +73,9 @@ def comparisons(viewer: Viewer, widget: HiResCamWidget, store: Path, out: Path) 
     comparer.cohort.make_sheet(SheetChoice("probability", 8))
     wait(widget)
     made.append(save_window(viewer, out / "compare-cases.png"))
-    comparer.cohort.save_sheet(out / "compare-sheet.png")
-    made.append(out / "compare-sheet.png")
+    with tempfile.TemporaryDirectory() as folder:  # a report goes with every sheet; the docs need the picture only
+        comparer.cohort.save_sheet(Path(folder) / "compare-sheet.png")
+        made.append(Path(shutil.copy(Path(folder) / "compare-sheet.png", out)))
     comparer.stop()
     return made
 
