@@ -19,6 +19,7 @@ from training.cohort.report import REPORT_NAME, build_report, write_report
 from training.cohort.run_report import burned_in_warning, file_entry, now, versions
 from training.evaluate.animation import ANIMATIONS, FILM_DPI, check_encoder, draw_frames, film_slices, write_film
 from training.evaluate.case_figures import FORMATS, CaseFigure, FigureStyle
+from training.explain.display import Unchanged
 from training.explain.result import Explanation
 from training.io.atomic import atomic_path
 from training.io.export.dicom_seg import write_dicom_seg
@@ -85,6 +86,8 @@ class ExportRequest:
             "methods": list(self.style.methods),
             "placement": self.style.placement,
             "scaling": self.style.policy.name,
+            "signed": isinstance(self.style.policy, Unchanged) and self.style.policy.signed,
+            "slice_index": self.slice,
             "window_hu": list(self.style.window_hu),
             "with_patient_data": self.with_patient_data,
         }

@@ -120,11 +120,12 @@ def _places(sentence: Sentence, vocabulary: Vocabulary) -> list[tuple[Match, fro
 def _names(term: Term, locations: frozenset[str]) -> tuple[str, ...]:
     """Return the abnormality itself, what it implies, and what it becomes at these places."""
     placed = [name for place, name in term.becomes.items() if place in locations]
-    if term.becomes and not locations:
+    if term.becomes and locations <= _SIDES:  # "a right-sided effusion" names no organ
         placed = [term.becomes["nowhere"]]
     return (term.key, *term.implies, *dict.fromkeys(placed))
 
 
+_SIDES = frozenset({"left", "right"})
 _OTHER_ORGANS = frozenset({"thyroid", "liver", "kidney", "adrenal_gland", "breast", "spleen", "pancreas", "spine"})
 _LUNG = frozenset(
     "left_upper left_mid left_lower right_upper right_mid right_lower right_lung left_lung lung lung_word".split()
