@@ -46,7 +46,7 @@ def compare(
         Pairs,
         typer.Option(
             help="Which pairs of case and abnormality: predicted (probability from the threshold up), present (in "
-            "truth), or all."
+            "truth), or all. A sheet by probability holds all cases, but for --pairs present."
         ),
     ] = Pairs.PREDICTED,
     most: Annotated[int, typer.Option(min=1, help="How many pairs are ranked at most.")] = 100,
@@ -79,7 +79,8 @@ def compare(
             ranked = time.perf_counter() - start
             issues: list[Issue] = []
             if sheet is not None and name is not None:
-                issues = _write_sheet(opened, name, sheet, cases, order.value, cts, progress)
+                which = "all" if order is SheetOrder.PROBABILITY and pairs is Pairs.PREDICTED else pairs.value
+                issues = _write_sheet(opened, name, sheet, cases, order.value, which, cts, progress)
         rows = [dict(row) for row in disagreement_rows(found)]
         if out is not None:
             request = {"label": name, "pairs": pairs.value, "most": most}
@@ -106,7 +107,7 @@ def _can_be_sheet(path: Path) -> bool:
 
 
 def _write_sheet(
-    store: CohortStore, label: str, path: Path, cases: int, order: Any, with_cts: bool, progress: Any
+    store: CohortStore, label: str, path: Path, cases: int, order: Any, pairs: Any, with_cts: bool, progress: Any
 ) -> list[Issue]:
     """Write the sheet and its report; return what whoever passes it on has to know."""
     from training.evaluate.compare import sheet_entries
@@ -114,7 +115,7 @@ def _write_sheet(
     from training.evaluate.sheet_file import sheet_issues, write_sheet
 
     start = time.perf_counter()
-    entries = sheet_entries(store, label, order, cases, progress)
+    entries = sheet_entries(store, label, order, cases, progress, pairs=pairs)
     tiles = read_tiles(store, label, entries, with_cts=with_cts, progress=progress)
     write_sheet(path, store, label, tiles, seconds={"reading": time.perf_counter() - start})
     return sheet_issues(store, tiles)

@@ -341,6 +341,7 @@ def sheet_entries(
     most: int = 12,
     progress: Callable[[int, int, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    pairs: Which = "all",
 ) -> list[SheetEntry]:
     """Return the first ``most`` cases for a contact sheet of ``label``.
 
@@ -348,6 +349,8 @@ def sheet_entries(
     ----------
     order
         ``probability``: highest first; ``disagreement``: where the methods disagree most (:class:`Disagreement`).
+    pairs
+        Which cases, as for :func:`cohort_disagreements`.
 
     Raises
     ------
@@ -357,12 +360,16 @@ def sheet_entries(
         As for :func:`cohort_disagreements`.
     """
     column = store.index(label)
-    if order == "probability":
+    if order == "probability" and pairs == "all":
         ranked = np.argsort(-store.probabilities[:, column], kind="stable")[:most]
         rows = [(store.cases[int(n)], float(store.probabilities[int(n), column])) for n in ranked]
     else:
-        found = cohort_disagreements(store, "all", [label], most, progress, cancelled)
+        found = cohort_disagreements(store, pairs, [label], len(store.cases), progress, cancelled)
         rows = [(one.case, one.value) for one in found]
+        if order == "probability":
+            known = [(case, float(store.probabilities[store.position(case), column])) for case, _ in rows]
+            rows = sorted(known, key=lambda row: -row[1])
+        rows = rows[:most]
     return [_entry(store, case, column, value) for case, value in rows]
 
 

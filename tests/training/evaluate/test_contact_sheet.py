@@ -70,3 +70,17 @@ def test_a_sheet_is_drawn_the_same_every_time(store: CohortStore, kind: str) -> 
     assert len(first) > 1000
     with pytest.raises(ValueError, match="at least one case"):
         draw_sheet([], label, "demo")
+
+
+def test_a_sheet_can_be_of_cases_with_the_abnormality_only(tmp_path: Path) -> None:
+    store = open_store(make_store(tmp_path / "store"))
+    label = store.labels[0]
+    truth = store.truth
+    assert truth is not None
+    present = {case for case, known in zip(store.cases, truth[:, 0], strict=True) if known == 1}
+    assert 0 < len(present) < len(store.cases)
+    for order in ("probability", "disagreement"):
+        found = sheet_entries(store, label, order, len(store.cases), pairs="present")
+        assert {entry.case for entry in found} == present
+    probabilities = [entry.probability for entry in sheet_entries(store, label, "probability", 12, pairs="present")]
+    assert probabilities == sorted(probabilities, reverse=True)

@@ -8,6 +8,7 @@ from html import escape
 from training.evaluate.audit.report import Report, Shown, findings
 from training.evaluate.html import document, folded, head, picture, table
 from training.evaluate.rows import Row
+from training.evaluate.tables import readable
 
 SECTIONS = {
     "verdicts": ("Verdicts", "What reviewers said of wrong predictions.", ("reviewer", "verdict", "count", "share")),
@@ -19,7 +20,8 @@ SECTIONS = {
     "suggestions": (
         "Where the evidence lies",
         "Wrong predictions by suggestion; outside: share with most of the evidence outside the allowed organ. A label "
-        "that is nearly always decided from there was likely learnt from something else.",
+        "that is nearly always decided from there, with less inside than evidence spread evenly would have, was likely "
+        "learnt from something else.",
         (
             "label",
             "wrong",
@@ -53,7 +55,7 @@ def page(report: Report) -> str:
     sections += [f"<p><strong>{escape(words)}</strong></p>" for words in findings(report.summary)]
     for name, rows in report.summary.tables().items():
         title, words, columns = SECTIONS[name]
-        content = table(rows, columns or tuple(rows[0]))
+        content = table(map(readable, rows), columns or tuple(rows[0]))
         sections += [
             f"<h2>{escape(title)}</h2>\n<p>{escape(words)}</p>",
             folded(f"{len(rows)} rows", content) if len(rows) > 30 else content,
@@ -63,7 +65,8 @@ def page(report: Report) -> str:
 
 
 def _gallery(shown: Sequence[Shown]) -> str:
-    return "\n".join(["<h2>Predictions</h2>", *(_prediction(one) for one in shown)]) if shown else ""
+    legend = "<p>The green line surrounds the cells in which the abnormality may lie.</p>"
+    return "\n".join(["<h2>Predictions</h2>", legend, *(_prediction(one) for one in shown)]) if shown else ""
 
 
 def _prediction(one: Shown) -> str:

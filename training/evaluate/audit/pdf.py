@@ -14,6 +14,7 @@ from training.evaluate.audit.pages import SECTIONS, TITLE, columns_of
 from training.evaluate.audit.report import Report, Shown, findings
 from training.evaluate.html import number
 from training.evaluate.rows import INTENDED_USE, Row, plain
+from training.evaluate.tables import readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ def _sheets(report: Report) -> Iterator[list[str]]:
     blocks[0] += [line for note in report.notes for line in _wrapped(note, "- ")]
     for name, rows in report.summary.tables().items():
         title, words, _ = SECTIONS[name]
-        blocks.append(["", title, *_wrapped(words), "", *table_lines(rows, columns_of(name, rows))])
+        blocks.append(["", title, *_wrapped(words), "", *table_lines([*map(readable, rows)], columns_of(name, rows))])
     sheet: list[str] = []
     for block in blocks:
         if sheet and len(sheet) + min(len(block), 12) > _LINES:

@@ -20,6 +20,7 @@ from training.evaluate.audit.summary import Summary, agreed_verdicts
 from training.evaluate.audit.verdict_rows import VERDICT_COLUMNS, verdict_rows
 from training.evaluate.audit.verdicts import Entry, Subject
 from training.evaluate.rows import INTENDED_USE, Row, plain, to_csv
+from training.evaluate.tables import with_display_name
 from training.io.atomic import atomic_path
 from training.io.privacy import exported
 from training.labels import display_name
@@ -107,7 +108,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        tables = {name: [plain(row) for row in rows] for name, rows in self.summary.tables().items()}
+        tables = {name: [plain(with_display_name(row)) for row in rows] for name, rows in self.summary.tables().items()}
         return {**self.about, "counts": dict(self.summary.counts), **tables}
 
 
@@ -254,7 +255,7 @@ def write_report(
         (partial / CSV_FILE).write_text(to_csv(report.verdicts, VERDICT_COLUMNS), encoding="utf-8")
         (partial / TABLES).mkdir()
         for name, rows in report.summary.tables().items():
-            (partial / TABLES / f"{name}.csv").write_text(to_csv(rows), encoding="utf-8")
+            (partial / TABLES / f"{name}.csv").write_text(to_csv(map(with_display_name, rows)), encoding="utf-8")
         text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
         (partial / JSON_FILE).write_text(text + "\n", encoding="utf-8")
         (partial / PAGE_FILE).write_text(page(report), encoding="utf-8")

@@ -8,10 +8,11 @@ from typing import Any
 from training.evaluate.audit.session import Audit
 from training.evaluate.audit.verdicts import Entry
 from training.explain.budget import PLACES
+from training.labels import display_name
 
 EVIDENCE_COLUMNS = tuple(f"evidence_{place.replace(' ', '_')}" for place in PLACES)
 VERDICT_COLUMNS = (
-    *("case", "label", "reviewer", "verdict", "tags", "comment"),
+    *("case", "label", "display_name", "reviewer", "verdict", "tags", "comment"),
     *("probability", "threshold", "truth", "outcome", "outcome_when_judged", "suggestion", "missed"),
     *EVIDENCE_COLUMNS,
     *("time", "model_sha256", "store_sha256", "view"),
@@ -32,6 +33,7 @@ def _row(audit: Audit, entry: Entry) -> dict[str, Any]:
     return {
         "case": entry.subject.case,
         "label": entry.subject.label,
+        "display_name": display_name(entry.subject.label),
         "reviewer": entry.reviewer,
         "verdict": None if entry.verdict is None else entry.verdict.value,
         "tags": " ".join(entry.tags),

@@ -129,7 +129,7 @@ def test_a_missing_ct_is_told_with_its_place(tmp_path: Path) -> None:
 def test_without_a_verdict_the_table_still_has_its_header(store: CohortStore, tmp_path: Path) -> None:
     write_report(tmp_path / "report", Audit(store), pictures=0)
     (line,) = (tmp_path / "report" / "verdicts.csv").read_text().splitlines()
-    assert line.startswith("case,label,reviewer,verdict,tags,comment,probability,threshold,")
+    assert line.startswith("case,label,display_name,reviewer,verdict,tags,comment,probability,threshold,")
 
 
 def test_the_header_names_every_column_in_its_order(audited: CohortStore, tmp_path: Path) -> None:
