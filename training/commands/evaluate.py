@@ -83,6 +83,8 @@ def evaluate(
         for name, one in found.classification.items():
             median = one.over_labels("auroc", "median").value
             auroc = NOT_AVAILABLE if median is None else f"{median:.3f}"
-            typer.echo(f"{name}: median AUROC {auroc} over {counted(one.n_cases, 'case')}")
+            n = len(one.labels) - len(one.not_applicable)
+            over = f"{n} of {counted(len(one.labels), 'label')} ({counted(one.n_cases, 'case')})"
+            typer.echo(f"{name}: median AUROC {auroc} over {over}")
         typer.echo(f"Open {PAGE_FILE} first.\nFor research only, not for clinical use.")
         wrote(out)
