@@ -134,6 +134,9 @@ def prepare_batch(data: Path, store: Path, settings: BatchSettings, memo: Path |
     source = origin.source()
     if source is None:
         raise InputError(error("no-cohort", "there is no such folder or table", "Check the path.", data.name))
+    if settings.organ_cache is not None and settings.organ_cache.exists() and not settings.organ_cache.is_dir():
+        fact = "is a file, not a folder that could keep organs"
+        raise InputError(error("not-a-folder", fact, "Name a folder (--organ-cache).", settings.organ_cache.name))
     model, listing = load_model(settings.model), checked(source)
     records = tuple(r for r in listing.records if not settings.splits or r.split in settings.splits)
     if not records:

@@ -21,6 +21,7 @@ from training.issues import InputError, Issue, error
 CONFIG_FILE = "config.toml"
 """The settings of a run, in its folder."""
 CACHE_FOLDER = "prepared"
+PHANTOMS_FOLDER = "phantoms"
 MAX_LABELLERS = 8
 """Most processes that label reports."""
 
@@ -55,11 +56,28 @@ def check_run_folder(output: Path, resume: bool) -> None:
     Raises
     ------
     InputError
-        If ``output`` holds a run and it is not to be resumed.
+        If ``output`` holds a run and it is not to be resumed, or something that no run made.
     """
     if (output / STATE_FILE).exists() and not resume:
         way_out = "Go on with it (--resume), or choose another folder."
         raise InputError(error("run-exists", "the folder holds an earlier training run", way_out, output.name))
+    if output.exists() and not output.is_dir():
+        raise InputError(error("output-exists", "is a file, not a folder", "Choose another folder.", output.name))
+    if not resume and output.is_dir() and not _is_of_a_run(output):
+        fact = "the folder holds files that are no training run's; they are left as they are"
+        raise InputError(error("output-exists", fact, "Choose an empty or a new folder.", output.name))
+
+
+def _is_of_a_run(folder: Path) -> bool:
+    """Return whether a folder without a state is empty, or what a run left that was stopped at its very start."""
+    names = {item.name for item in folder.iterdir()} - {CACHE_FOLDER, PHANTOMS_FOLDER}
+    if CONFIG_FILE not in names:
+        return all(name.startswith(".partial-") for name in names)
+    try:
+        load_config(folder / CONFIG_FILE)
+    except InputError:
+        return False
+    return True
 
 
 def open_cases(
@@ -105,10 +123,13 @@ def train_on_folder(
     if tell is not None:
         for issue in issues:
             tell(str(issue))
-    if is_main():
-        with atomic_path(output / CONFIG_FILE) as partial:
-            partial.write_text(to_toml(config), encoding="utf-8")
-    return train(config, splits["train"], output, splits.get("valid"), resume, progress, tell=tell)
+
+    def keep_settings() -> None:
+        if is_main():
+            with atomic_path(output / CONFIG_FILE) as partial:
+                partial.write_text(to_toml(config), encoding="utf-8")
+
+    return train(config, splits["train"], output, splits.get("valid"), resume, progress, tell=tell, ready=keep_settings)
 
 
 def summary(trained: Trained) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +48,7 @@ def train(
     progress: Progress | None = None,
     cancelled: Stop | None = None,
     tell: Tell | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> Trained:
     """Train a network; its state and checkpoints are written into ``output`` as it goes.
 
@@ -75,6 +76,8 @@ def train(
         Asked before each step.
     tell
         Called with one line after every epoch.
+    ready
+        Called once nothing was refused and before the first step.
 
     Raises
     ------
@@ -88,6 +91,8 @@ def train(
         run = prepare(config, cases, output, validation, progress, lambda: asked() or stop(), tell)
         keeper = Keeper(run)
         place = keeper.resume() if resume else Place()
+        if ready is not None:
+            ready()
         with closing(_Trainer(run, keeper, place)) as trainer:
             while place.epochs_done < config.run.epochs and not _out_of_patience(place, config.run.patience):
                 place = trainer.epoch(place)

@@ -10,12 +10,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from training.cli import create_app
+from training.cohort.fitting import check_run_folder
 from training.cohort.phantom import PhantomGrid, write_cohort
 from training.cohort.sources.table import LABELS_FILE
-from training.fit import TrainConfig, load_config
+from training.fit import TrainConfig, load_config, to_toml
 from training.fit.log import EPOCHS_FILE, STEPS_FILE
 from training.geometry import Geometry
 from training.io.write import write_nifti
+from training.issues import InputError
 from training.models import load_model
 from training.preprocess import InputSpec
 
@@ -125,6 +127,7 @@ def test_a_run_is_resumed_by_its_own_settings(phantoms: Path, tmp_path: Path) ->
     assert again.exit_code == 0, again.output
     other = hirescam("train", "--data", phantoms, "--output", run, *shared, "--resume", "--epochs", "3")
     assert (other.exit_code, "other settings (run)" in other.stderr) == (1, True)
+    assert load_config(run / "config.toml").run.epochs == 2  # what was refused leaves no trace
 
 
 def test_what_the_tables_have_wrong_is_said_before_training(cohort: Path, tmp_path: Path) -> None:
@@ -156,3 +159,26 @@ def test_all_settings_are_printed_and_read_back(tmp_path: Path) -> None:
     assert "# weight of the mask loss\nlambda = 0.1\n" in result.stdout
     as_json = json.loads(hirescam("train", "--print-settings", "--json").stdout)
     assert as_json["augment"]["flip_probability"] == 0.5
+
+
+def test_a_folder_with_other_files_is_no_place_for_a_run(tmp_path: Path) -> None:
+    for name in ("config.toml", "epochs.csv", "notes.txt"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_text("precious")
+        with pytest.raises(InputError, match="left as they are"):
+            check_run_folder(folder, resume=False)
+        assert (folder / name).read_text() == "precious"
+    check_run_folder(tmp_path / "new", resume=False)
+    started = tmp_path / "started"
+    (started / "prepared").mkdir(parents=True)
+    check_run_folder(started, resume=False)
+    (started / "config.toml").write_text(to_toml(TrainConfig()))
+    (started / "steps.csv").write_text("epoch,step")
+    check_run_folder(started, resume=False)
+
+
+def test_a_file_in_place_of_the_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("case")
+    with pytest.raises(InputError, match=r"table\.csv: is a file"):
+        check_run_folder(tmp_path / "table.csv", resume=False)

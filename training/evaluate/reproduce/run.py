@@ -33,7 +33,7 @@ from training.evaluate.reproduce.plan import (
     Size,
 )
 from training.evaluate.reproduce.report import page
-from training.evaluate.reproduce.throughput import gpu_memory_noted, note_machine, speed_of
+from training.evaluate.reproduce.throughput import gpu_memory_noted, note_machine, read_notes, speed_of
 from training.fit import ArrayCases, TrainConfig, train
 from training.fit.network import input_spec, make_network
 from training.fit.saving import STATE_FILE
@@ -146,8 +146,7 @@ def _timed(run: Reproduction, name: str, work: Callable[[], bool]) -> None:
 
 def _seconds(run: Reproduction) -> dict[str, float]:
     path = run.folder / SECONDS_FILE
-    found: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
+    return read_notes(path) if path.is_file() else {}
 
 
 def _make_cohort(run: Reproduction) -> bool:

@@ -18,6 +18,7 @@ import training
 from training.cohort.results import open_store
 from training.fit.log import EPOCHS_FILE
 from training.io.atomic import atomic_path
+from training.issues import InputError, error
 
 MACHINE_FILE, MEMORY_FILE = "machine.json", "memory.json"
 
@@ -29,7 +30,7 @@ def note_machine(folder: Path) -> str:
         gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
         versions = f"torch {torch.__version__}, package {training.__version__}"
         _write(place, {"machine": f"{gpu}{platform.machine()}, {os.cpu_count()} cores, {versions}"})
-    return str(_read(place)["machine"])
+    return str(read_notes(place).get("machine", "an unknown machine"))
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def speed_of(folder: Path, store: Path) -> dict[str, float | None]:
         "data_wait_share": statistics.mean(float(row["data_wait_share"]) for row in epochs),
         "inference_seconds": statistics.median(sum(one["seconds"].values()) for one in details),
         "inference_rss_bytes": max(one["peak_rss_bytes"] for one in details),
-        "training_gpu_bytes": float(_read(memory)["gpu_bytes"]) if memory.is_file() else None,
+        "training_gpu_bytes": float(read_notes(memory)["gpu_bytes"]) if memory.is_file() else None,
     }
 
 
@@ -89,6 +90,23 @@ def _write(place: Path, content: Mapping[str, Any]) -> None:
         partial.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _read(place: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+def read_notes(place: Path) -> dict[str, Any]:
+    """Return what a reproduction noted in a JSON file.
+
+    Raises
+    ------
+    InputError
+        If it is no file of a reproduction.
+    """
+    try:
+        found = json.loads(place.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as failure:
+        raise _foreign(place) from failure
+    if not isinstance(found, dict):
+        raise _foreign(place)
     return found
+
+
+def _foreign(place: Path) -> InputError:
+    way_out = "Choose another folder; or remove the file, if it is this program's: it is then made again."
+    return InputError(error("not-a-reproduction", "is damaged, or no file of a reproduction", way_out, place.name))

@@ -65,6 +65,7 @@ def reasons(labels: Labels, geometry: Geometry, volumes: dict[str, float], found
                 WAY_OUT,
             )
         )
+    issues += _exchanged(labels, low)
     issues += edge_issues(np.isin(labels, (RIGHT_LUNG, LEFT_LUNG)), geometry)
     issues += cut_issues(found.cut_mm2)
     if found.leak_ml >= 15:
@@ -72,6 +73,18 @@ def reasons(labels: Labels, geometry: Geometry, volumes: dict[str, float], found
         issues.append(warning("leak-to-bowel", fact, WAY_OUT))
     issues += _added(found)
     return tuple(sorted(issues, key=lambda issue: issue.severity is not Severity.ERROR))
+
+
+def _exchanged(labels: Labels, smaller_ml: float) -> list[Issue]:
+    """Return a warning if the right lung lies on the patient's left; labels in canonical order."""
+    if smaller_ml < MISSING_ML:
+        return []
+    columns = np.arange(labels.shape[2])
+    right, left = (np.count_nonzero(labels == value, axis=(0, 1)) for value in (RIGHT_LUNG, LEFT_LUNG))
+    if np.average(columns, weights=right) <= np.average(columns, weights=left):
+        return []
+    fact = "what is called the right lung lies on the patient's left"
+    return [warning("sides-exchanged", fact, "Check the mask's labels and its affine.")]
 
 
 def added_volumes(found: Findings) -> tuple[tuple[str, float], ...]:

@@ -18,8 +18,10 @@ from training.evaluate.reproduce import SIZES, reproduce
 from training.evaluate.reproduce import run as module
 from training.evaluate.reproduce.claims import CLAIMS, Claim, find, percent, verdict
 from training.evaluate.reproduce.plan import BASE, ENTRIES, LABELS, MASK, PRETRAINING_LABELS
+from training.evaluate.reproduce.throughput import read_notes
 from training.fit.settings import InputSettings
 from training.geometry import Geometry
+from training.issues import InputError
 from training.models import load_model
 from training.partition.allowed import RegionSettings, cell_values
 
@@ -153,3 +155,12 @@ def test_every_claim_is_measured(folder: Path) -> None:
     for claim in (one for one in CLAIMS if one.entry in names):
         wanted = {"first": claim.first, "second": claim.second, "measure": claim.measure, "group": claim.group}
         assert find(results[claim.entry]["comparisons"], **wanted) is not None, claim.words
+
+
+@pytest.mark.parametrize("name", ["machine.json", "seconds.json"])
+@pytest.mark.parametrize("content", ["{", "[1]"])
+def test_a_foreign_file_is_named(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=f"{name}: is damaged"):
+        read_notes(tmp_path / name)
+    assert (tmp_path / name).read_text() == content

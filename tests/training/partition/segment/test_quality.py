@@ -119,3 +119,9 @@ def test_progress_rises_and_cancelling_stops(real) -> None:
 def test_unknown_names_are_refused_with_the_choices(real, wrong) -> None:
     with pytest.raises(InputError):
         segment_organs(real.volume, **wrong)
+
+
+def test_lungs_on_each_others_side_are_told() -> None:
+    labels = organs()
+    assert "sides-exchanged" not in codes(labels)
+    assert "sides-exchanged" in codes(labels[:, :, ::-1].copy())
