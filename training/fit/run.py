@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.wrappers import _FabricModule
@@ -23,6 +24,7 @@ from training.fit.objective import Objective, make_objective
 from training.fit.optimizer import make_optimizer
 from training.fit.processes import make_fabric
 from training.fit.regions import region_request
+from training.issues import InputError, error
 from training.models.weights import NOT_PRETRAINED
 
 Progress = Callable[[int, int, str], None]
@@ -109,6 +111,9 @@ def prepare(
     training, held = cases, validation
     if validation is None:
         training, held = split(cases, config.run.validation_share, config.run.seed)
+    if np.isnan(training.targets).all():
+        fact = "no training case says of any abnormality whether it is there, so there is nothing to learn"
+        raise InputError(error("no-labels", fact, "Give labels of 0 and 1, or reports."))
     fabric = make_fabric(config.run)
     batch = make_batch(config, len(cases.labels))
     model, optimizer = fabric.setup(batch, make_optimizer(batch, config.optimizer))

@@ -124,6 +124,13 @@ def test_resuming_with_other_settings_is_refused(cases: ArrayCases, tmp_path: Pa
         train(merge(config, {"optimizer": {"learning_rate": 0.5}}), cases, tmp_path, resume=True)
 
 
+def test_cases_of_which_nothing_is_known_are_refused(cases: ArrayCases, tmp_path: Path) -> None:
+    unknown = replace(cases, targets=np.full_like(cases.targets, np.nan))
+    with pytest.raises(InputError, match="nothing to learn"):
+        train(CONFIG, unknown, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("content", [None, b"not a state"])
 def test_resuming_from_nothing_is_refused(cases: ArrayCases, tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
