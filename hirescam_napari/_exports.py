@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from hirescam_napari._case import Case
 from hirescam_napari._controller import Controller
 from hirescam_napari._engine import IsCancelled, Progress
 from hirescam_napari._resolve import policy_of
+from hirescam_napari._runner import Runner
 from hirescam_napari._snapshot import capture
 from hirescam_napari._state import WINDOWS, Layout, ViewState
 from hirescam_napari._workers import Function, Job
@@ -51,8 +52,9 @@ class Exporter(QObject):
     ) -> None:
         super().__init__(parent)
         self.controller, self.panel = controller, panel
-        self.job: Job | None = None
         self._shown_labels = shown_labels
+        self.runner = Runner(panel, TITLE, self._on_failed, "Cancelled; nothing was written.", self)
+        self.runner.ended.connect(self.ended)
         panel.exportRequested.connect(self.export)
         panel.cancelRequested.connect(self.cancel)
         panel.saveRequested.connect(self.save_session)
@@ -60,7 +62,7 @@ class Exporter(QObject):
     @property
     def running(self) -> bool:
         """True while an export is under way."""
-        return self.job is not None and self.job.running
+        return self.runner.running
 
     def update(self) -> None:
         """Tell the panel whether there is anything to export."""
@@ -73,27 +75,18 @@ class Exporter(QObject):
         if case is None or self.running:
             return None
         request = self._request(choice)
-        job = self.job = Job(export_work(choice.out, case, request), TITLE, self)
-        job.progressed.connect(self.panel.set_progress)
-        job.succeeded.connect(lambda report: self._on_done(report, choice.out))
-        job.failed.connect(self._on_failed)
-        job.cancelled.connect(lambda: self.panel.set_status("Cancelled; nothing was written."))
-        for signal in (job.succeeded, job.failed, job.cancelled):
-            signal.connect(lambda *_: QTimer.singleShot(0, self._on_ended))
         self.panel.set_issues(())
-        self.panel.set_running(True)
-        job.start()
-        return job
+        return self.runner.start(
+            export_work(choice.out, case, request), lambda report: self._on_done(report, choice.out)
+        )
 
     def cancel(self) -> None:
         """Give the export up; nothing is written."""
-        if self.job is not None and self.job.running:
-            self.job.cancel()
+        self.runner.cancel()
 
     def wait(self, seconds: float) -> None:
         """Let the thread end."""
-        if self.job is not None:
-            self.job.wait(seconds)
+        self.runner.wait(seconds)
 
     def save_session(self, path: Path) -> None:
         """Save result and view to ``path``; the panel is told if that fails."""
@@ -147,11 +140,6 @@ class Exporter(QObject):
         issues = failure.issues if isinstance(failure, InputError) else (error("failed", str(failure)),)
         self.panel.set_issues(issues)
         self.panel.set_status("That did not work; nothing was written.")
-
-    def _on_ended(self) -> None:
-        if not self.running:
-            self.panel.set_running(False)
-            self.ended.emit()
 
 
 def export_case_of(case: Case) -> ExportCase | None:
