@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hirescam_napari._audit_cases import Prepared
-from hirescam_napari.views._words import NOT_FOR_CLINICAL_USE, percent, signed
+from hirescam_napari.views._words import NOT_FOR_CLINICAL_USE, signed
 from training.evaluate.audit.evidence import Books
 from training.evaluate.audit.predictions import Outcome
 from training.evaluate.audit.session import Audit
@@ -13,6 +13,7 @@ from training.evaluate.audit.summary import ANYBODY, Summary
 from training.evaluate.audit.verdicts import Subject
 from training.explain.budget import PLACES
 from training.labels import display_name
+from training.words import counted, percents_apart
 
 OUTCOME_WORDS = {
     Outcome.TRUE_POSITIVE: "Predicted and present",
@@ -26,9 +27,10 @@ OUTCOME_WORDS = {
 def store_words(audit: Audit) -> str:
     """Return what is audited, and by whom."""
     store = audit.store
-    others = f" {audit.of_other_models} verdicts are about another model." if audit.of_other_models else ""
+    about_others = counted(audit.of_other_models, "verdict is")
+    others = f" {about_others} about another model." if audit.of_other_models else ""
     return (
-        f"{store.path.name}: {len(store.cases):,} cases, model {store.model.name}. Reviewer {audit.reviewer}."
+        f"{store.path.name}: {counted(len(store.cases), 'case')}, model {store.model.name}. Reviewer {audit.reviewer}."
         f"{others} {NOT_FOR_CLINICAL_USE.capitalize()}."
     )
 
@@ -41,8 +43,9 @@ def title_words(audit: Audit, subject: Subject) -> str:
 def fact_words(audit: Audit, subject: Subject) -> str:
     """Return case, probability and threshold."""
     n, m = audit.predictions.at(subject)
-    probability, threshold = audit.predictions.probabilities[n, m], audit.predictions.thresholds[m]
-    return f"Case {subject.case}. Probability {percent(probability)}, threshold {percent(threshold)}."
+    predictions = audit.predictions
+    probability, threshold = percents_apart(float(predictions.probabilities[n, m]), float(predictions.thresholds[m]))
+    return f"Case {subject.case}. Probability {probability}, threshold {threshold}."
 
 
 def books_words(books: Books, m: int, score: float) -> str:

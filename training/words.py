@@ -86,6 +86,26 @@ def percent(probability: float) -> str:
     return f"{value:.0f} %"
 
 
+def percents_apart(first: float, second: float, most: int = 4) -> tuple[str, str]:
+    """Return two probabilities as :func:`percent` does, with as many decimals as it takes to tell them apart.
+
+    At most ``most``; what still looks equal then is taken for equal.
+
+    Examples
+    --------
+    >>> percents_apart(0.562, 0.5603), percents_apart(0.3, 0.7), percents_apart(0.56, 0.56)
+    (('56.2 %', '56.0 %'), ('30 %', '70 %'), ('56 %', '56 %'))
+    """
+    plain = (percent(first), percent(second))
+    if plain[0] != plain[1] or first == second or math.isnan(first):
+        return plain
+    for decimals in range(1, most + 1):
+        finer = (f"{100 * first:.{decimals}f} %", f"{100 * second:.{decimals}f} %")
+        if finer[0] != finer[1]:
+            return finer
+    return plain
+
+
 def times_mean(ratio: float | None) -> str:
     """Return the ratio of a probability to the model's mean for that label, ``n/a`` where the mean is unknown."""
     if ratio is None or not math.isfinite(ratio):

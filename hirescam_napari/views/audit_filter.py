@@ -30,7 +30,7 @@ _SURE_LOG_ODDS = 20.0
 
 _KINDS = tuple(THRESHOLD_KINDS.items())
 _ERROR_WORDS = {
-    ErrorKind.WRONG: "Wrong: false positive or negative",
+    ErrorKind.WRONG: "Wrong predictions",
     ErrorKind.FALSE_POSITIVE: "False positive",
     ErrorKind.FALSE_NEGATIVE: "False negative",
     ErrorKind.BORDERLINE: "Borderline, right or wrong",

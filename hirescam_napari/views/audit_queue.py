@@ -11,7 +11,16 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayo
 from hirescam_napari.views._words import percent
 
 HEADS = ("", "Abnormality", "Prob.", "Case", "Verdict")
-WIDTHS_PX = (30, 96, 44, 66, 56)
+WIDTHS_PX = (28, 88, 48, 60, 88)
+CASE = HEADS.index("Case")
+"""The column that takes what room is left."""
+
+SHORT = {
+    "right organ, wrong finding": "wrong finding",
+    "plausible, label wrong": "label wrong",
+    "image problem": "image",
+}
+"""Verdicts that are too long for their column; the whole one is the tip."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,10 @@ class QueueRow:
 
     def texts(self) -> tuple[str, ...]:
         """Return the cells."""
+        return (*self.tips()[:-1], SHORT.get(self.verdict, self.verdict))
+
+    def tips(self) -> tuple[str, ...]:
+        """Return the cells in full."""
         return (self.outcome, self.label, percent(self.probability), self.case, self.verdict)
 
 
@@ -57,9 +70,11 @@ class QueueModel(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> str | None:
         """Return the text of a cell."""
-        if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-            return None
-        return self._row_of(index.row()).texts()[index.column()]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._row_of(index.row()).tips()[index.column()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._row_of(index.row()).texts()[index.column()]
+        return None
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -119,10 +134,12 @@ class AuditQueue(QWidget):
             raise RuntimeError("a table without headers")
         for column, width in enumerate(WIDTHS_PX):
             view.setColumnWidth(column, width)
-        head.setStretchLastSection(True)
+        head.setStretchLastSection(False)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        head.setSectionResizeMode(CASE, QHeaderView.ResizeMode.Stretch)
         side.setDefaultSectionSize(20)
         side.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        side.hide()
         chosen = view.selectionModel()
         if chosen is not None:
             chosen.currentRowChanged.connect(self._on_row)

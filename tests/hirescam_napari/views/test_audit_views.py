@@ -6,7 +6,8 @@ from qtpy.QtCore import Qt
 
 from hirescam_napari.views.audit_filter import OUTSIDE, AuditChoice, AuditFilter
 from hirescam_napari.views.audit_judge import AuditJudge
-from hirescam_napari.views.audit_queue import AuditQueue, QueueRow
+from hirescam_napari.views.audit_panel import MINIMUM_WIDTH_PX, AuditPanel
+from hirescam_napari.views.audit_queue import WIDTHS_PX, AuditQueue, QueueRow
 from training.evaluate.audit.select import ErrorKind, Filter, Order, Reviewed
 from training.evaluate.audit.suggest import Hint
 from training.evaluate.audit.verdicts import VERDICTS, Verdict
@@ -131,3 +132,19 @@ def test_only_rows_in_view_are_made(qtbot: QtBot) -> None:
     assert len(made) < 200
     qtbot.keyClick(queue.view, Qt.Key.Key_Down)
     assert chosen == [1_500_001]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_every_verdict_fits_its_column_and_is_told_in_full_by_its_tip(qtbot: QtBot, verdict: Verdict) -> None:
+    panel = AuditPanel()
+    qtbot.addWidget(panel)
+    panel.resize(MINIMUM_WIDTH_PX, 700)
+    panel.queue.set_rows(30, lambda _row: QueueRow("FP", "lung nodule", 0.999, "phantom-000040", verdict.value))
+    panel.show()
+    qtbot.waitExposed(panel)
+    view, shown = panel.queue.view, panel.queue.texts(3)[-1]
+    room = view.columnWidth(len(WIDTHS_PX) - 1) - 6
+    assert 0 < view.fontMetrics().horizontalAdvance(shown) <= room
+    assert sum(view.columnWidth(n) for n in range(len(WIDTHS_PX))) <= view.viewport().width()
+    index = panel.queue.model.index(3, len(WIDTHS_PX) - 1)
+    assert panel.queue.model.data(index, Qt.ItemDataRole.ToolTipRole) == verdict.value

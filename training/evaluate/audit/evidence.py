@@ -18,7 +18,7 @@ import numpy.typing as npt
 from training.cohort.results import CohortStore
 from training.evaluate.audit.missed import MISSED, MissedWords, missed
 from training.evaluate.audit.predictions import Predictions
-from training.evaluate.audit.suggest import HINTS, Hint, Suggestion, hints
+from training.evaluate.audit.suggest import HINTS, RULE, Hint, Suggestion, hints
 from training.evaluate.audit.verdicts import Subject
 from training.explain.budget import PLACES, place_shares
 from training.explain.result import Explanation
@@ -184,20 +184,25 @@ class Evidence:
         if self.file is None:
             return
         with atomic_path(self.file) as partial:
-            arrays = {"store": np.array(self.store.sha256), "cases": np.array(self.store.cases), "known": self.known}
-            np.savez(partial, allow_pickle=False, **arrays, **{name: getattr(self, name) for name in _COLUMNS})
+            about = {"store": np.array(self.store.sha256), "cases": np.array(self.store.cases), "rule": np.array(RULE)}
+            columns = {name: getattr(self, name) for name in ("known", *_COLUMNS)}
+            np.savez(partial, allow_pickle=False, **about, **columns)
 
     def take_kept(self, folder: str | os.PathLike[str]) -> None:
-        """Take over what was kept for this store in ``folder``; what does not fit, or is damaged, is left out."""
+        """Take over what was kept for this store in ``folder``.
+
+        What does not fit, was found by another rule, or is damaged, is left out.
+        """
         file = Path(folder) / EVIDENCE_FILE
         if not file.is_file():
             return
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
-                arrays = {name: kept[name] for name in ("store", "cases", "known", *_COLUMNS)}
+                arrays = {name: kept[name] for name in ("store", "cases", "rule", "known", *_COLUMNS)}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # it is worked out again
             return
-        if str(arrays["store"]) != self.store.sha256 or arrays["shares"].shape[1:] != self.shares.shape[1:]:
+        fits = str(arrays["store"]) == self.store.sha256 and int(arrays["rule"]) == RULE
+        if not fits or arrays["shares"].shape[1:] != self.shares.shape[1:]:
             return
         rows = {str(name): n for n, name in enumerate(arrays["cases"])}
         for n, case in enumerate(self.store.cases):

@@ -24,7 +24,7 @@ from training.evaluate.tables import with_display_name
 from training.io.atomic import atomic_path
 from training.io.privacy import exported
 from training.labels import display_name
-from training.words import percent
+from training.words import agreed, counted, percent, percents_apart
 
 if TYPE_CHECKING:
     from training.evaluate.audit.pictures import Illustrated
@@ -60,7 +60,7 @@ class Shown:
     @property
     def lines(self) -> list[str]:
         """What there is to say, one sentence a line."""
-        probability, threshold = (percent(self.facts[name]) for name in ("probability", "threshold"))
+        probability, threshold = percents_apart(self.facts["probability"], self.facts["threshold"])
         said = [f"Probability {probability}, threshold {threshold}."]
         if not self.picture.has_ct:
             said.append("The CT was not at hand when this was made.")
@@ -87,10 +87,10 @@ class Report:
         about, counts = self.about, self.summary.counts
         model = f"Model {about['model']['name']} (SHA-256 {about['model']['sha256'][:12]})"
         notes = [
-            f"{model}, store {about['store']['sha256'][:12]}, {counts['cases']} cases.",
-            f"Threshold: {about['threshold'].lower()}. {counts['wrong']} predictions are wrong"
+            f"{model}, store {about['store']['sha256'][:12]}, {counted(counts['cases'], 'case')}.",
+            f"Threshold: {about['threshold'].lower()}. {counted(counts['wrong'], 'prediction is')} wrong"
             f" ({counts['false_positive']} false positive, {counts['false_negative']} false negative);"
-            f" {counts['judged']} of them were judged.",
+            f" {counts['judged']} of them {agreed(counts['judged'], 'was', 'were')} judged.",
             about["guarantee_words"],
             *([about["where_words"]] if about["where_words"] else []),
             "Shares have Wilson's 95 % intervals, which take every judged prediction as one of its own; kappa has a "
@@ -103,7 +103,8 @@ class Report:
         own_warnings = [issue for issue in about["issues"] if "case" not in issue]
         notes += [f"{issue['message'].capitalize()}. {issue['way_out']}" for issue in own_warnings]
         if about["verdicts_on_other_models"]:
-            notes.append(f"{about['verdicts_on_other_models']} verdicts are about another model and do not count here.")
+            told, n = counted(about["verdicts_on_other_models"], "verdict is"), about["verdicts_on_other_models"]
+            notes.append(f"{told} about another model and {agreed(n, 'does', 'do')} not count here.")
         return notes
 
     def to_dict(self) -> dict[str, Any]:

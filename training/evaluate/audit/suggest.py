@@ -33,12 +33,18 @@ class Hint(StrEnum):
     UNKNOWN = "no organ masks"
 
 
+ALLOWED_FIRST = "Evidence spread: more of it in the right organ than in any other place, but not more than half"
+"""Of spread evidence of which the allowed organ holds the largest part."""
+
+RULE = 2
+"""Which version of the rule (:func:`hints`) positions in :data:`HINTS` were found by; kept ones of another are stale."""
+
 HINTS: tuple[Hint, ...] = tuple(Hint)
 HINT_WORDS = {
     Hint.OUTSIDE_BODY: "Evidence mostly outside the body",
     Hint.WRONG_PLACE: "Evidence mostly in the wrong organ",
     Hint.RIGHT_ORGAN: "Evidence mostly in the right organ",
-    Hint.SPREAD: "Evidence spread, most of it in no one place",
+    Hint.SPREAD: "Evidence spread, more than half of it in no one place",
     Hint.HARDLY_ANY: "Hardly any evidence for it: the score is bias and evidence against",
     Hint.UNKNOWN: "No organ masks are kept for this case",
 }
@@ -75,8 +81,10 @@ class Suggestion:
         elsewhere = sorted(zip(self.shares[1:], PLACES[1:], strict=True), reverse=True)
         parts = [f"{place} {percent(found)}" for found, place in elsewhere if found >= WORTH_SAYING]
         even = "" if self.chance is None else f" ({percent(self.chance[0])} if spread evenly)"
-        parts.append(f"{PLACES[0]} {percent(self.shares[0])}{even}")
-        return f"{HINT_WORDS[self.hint]}: {', '.join(parts)}."
+        own = f"{PLACES[0]} {percent(self.shares[0])}{even}"
+        if self.hint is Hint.SPREAD and self.shares[0] >= max(self.shares[1:]):
+            return f"{ALLOWED_FIRST}. {', '.join([own, *parts]).capitalize()}."
+        return f"{HINT_WORDS[self.hint]}: {', '.join([*parts, own])}."
 
 
 def hints(
@@ -95,8 +103,8 @@ def hints(
     -----
     Outside the body if more than half of the positive evidence is there; else the right organ if more than half is in
     the allowed one; else the wrong organ if more than half is in other organs and the rest of the body (chest wall,
-    bones, fat) together; else spread. For false negatives too it is the evidence *for* the abnormality that is looked
-    at, which is what the map shows.
+    bones, fat) together and one of the other places holds more than the allowed one; else spread. For false negatives
+    too it is the evidence *for* the abnormality that is looked at, which is what the map shows.
     """
     total = np.asarray(positive, dtype=np.float64).sum(axis=-1)
     every = total - np.asarray(negative, dtype=np.float64).sum(axis=-1) + np.abs(bias)
@@ -108,7 +116,7 @@ def hints(
         (total <= HARDLY_ANY * every, Hint.HARDLY_ANY),
         (outside > MOST, Hint.OUTSIDE_BODY),
         (allowed > MOST, Hint.RIGHT_ORGAN),
-        (other + rest > MOST, Hint.WRONG_PLACE),
+        ((other + rest > MOST) & (np.maximum(np.maximum(other, rest), outside) > allowed), Hint.WRONG_PLACE),
     )
     codes = [HINTS.index(hint) for _, hint in rules]
     found = np.select([mask for mask, _ in rules], codes, HINTS.index(Hint.SPREAD))

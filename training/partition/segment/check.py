@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from training.issues import Issue, warning
+from training.partition.segment.airways import find_airways
 from training.partition.segment.analysis import HU_RANGE, Analysis
 from training.partition.segment.body import find_body
 from training.partition.segment.lungs import find_lungs
@@ -34,8 +35,8 @@ def chest_check(volume: Volume) -> tuple[Issue, ...]:
     body = find_body(ct)
     if not body.tissue.any():
         return (warning("not-a-chest", "no patient was found in this scan", "Predictions for it mean nothing."),)
-    none = np.zeros(ct.hu.shape, dtype=bool)
-    lungs = find_lungs(ct, body, none, find_spine(ct, body.tissue).column)
+    spine = find_spine(ct, body.tissue)
+    lungs = find_lungs(ct, body, find_airways(ct, body.within, spine).mask, spine.column)
     ml = float(lungs.air.sum()) * ct.voxel_ml
     if ml < LEAST_ML:
         fact = f"only {ml:.0f} ml of aerated lung were found, so this seems not to be a CT of the chest"

@@ -20,6 +20,8 @@ from training.evaluate.audit.suggest import HINTS, Hint, Suggestion, hints
         ((1.0, 2.0, 2.0, 1.0), 0.0, 0.0, Hint.WRONG_PLACE),
         ((1.0, 0.0, 4.0, 1.0), 0.0, 0.0, Hint.WRONG_PLACE),
         ((2.0, 1.0, 1.0, 2.0), 0.0, 0.0, Hint.SPREAD),
+        ((4.5, 2.4, 2.7, 0.4), 0.0, 0.0, Hint.SPREAD),
+        ((2.0, 2.5, 2.5, 1.0), 0.0, 0.0, Hint.WRONG_PLACE),
         ((0.01, 0.0, 0.0, 0.0), -3.0, -2.0, Hint.HARDLY_ANY),
         ((0.0, 0.0, 0.0, 0.0), 0.0, -2.0, Hint.HARDLY_ANY),
         ((np.nan,) * 4, np.nan, -2.0, Hint.UNKNOWN),
@@ -46,6 +48,16 @@ def test_words_say_shares_and_what_even_spread_would_give() -> None:
     assert Suggestion(Hint.UNKNOWN).words == "No organ masks are kept for this case."
 
 
+def test_the_organ_with_the_largest_share_is_not_called_wrong() -> None:
+    words = Suggestion(Hint.SPREAD, (0.45, 0.24, 0.27, 0.04), (0.04, 0.3, 0.3, 0.36)).words
+    assert words == (
+        "Evidence spread: more of it in the right organ than in any other place, but not more than half. "
+        "Allowed organ 45 % (4 % if spread evenly), rest of the body 27 %, other organs 24 %, outside the body 4 %."
+    )
+    elsewhere = Suggestion(Hint.SPREAD, (0.3, 0.2, 0.1, 0.4), (0.25,) * 4).words
+    assert elsewhere.startswith("Evidence spread, more than half of it in no one place: outside the body 40 %")
+
+
 def test_outside_the_allowed_organ() -> None:
     assert Suggestion(Hint.WRONG_PLACE, (0.3, 0.7, 0, 0)).outside_allowed
     assert not Suggestion(Hint.RIGHT_ORGAN, (0.7, 0.3, 0, 0)).outside_allowed
@@ -69,6 +81,11 @@ def test_evidence_is_kept_and_taken_up_for_the_same_store_only(store: CohortStor
     np.testing.assert_array_equal(again.known, evidence.known)
     np.testing.assert_array_equal(again.hints, evidence.hints)
     np.testing.assert_array_equal(again.shares, evidence.shares)
+    with np.load(tmp_path / EVIDENCE_FILE) as kept:
+        np.savez(tmp_path / "other-rule.npz", **{**kept, "rule": np.array(1)})
+    (tmp_path / "other-rule.npz").rename(tmp_path / EVIDENCE_FILE)
+    assert not Evidence(store, tmp_path).known.any()
+    evidence.work_out([4])
     other = open_store(make_store(tmp_path / "other", n_cases=12, n_labels=6, seed=1, holds=False))
     assert not Evidence(other, tmp_path).known.any()
     (tmp_path / EVIDENCE_FILE).write_bytes(b"PK\x03\x04 damaged")
