@@ -69,7 +69,7 @@ class GenericTable:
         Raises
         ------
         InputError
-            There is no table, or it lacks the needed columns or all labels.
+            There is no table, it lacks the needed columns or all labels, or two columns are the same label.
         """
         columns, rows = read_table(self.file)
         labels, faults = self._labels(columns), Faults(self.file.name)
@@ -103,6 +103,10 @@ class GenericTable:
         if lacking or (self.needs_labels and not labels):
             fact = f"has no column {first(lacking)}" if lacking else "has no column that is a label"
             raise InputError(error("missing-columns", fact, _COLUMNS, self.file.name))
+        names = [_plain(name) for name in labels]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            fact = f"has several columns for one label: {first(twice)}"
+            raise InputError(error("duplicate-columns", fact, "Keep one of each.", self.file.name))
         return labels
 
     def _record(self, number: int, row: Row, labels: Sequence[str], faults: Faults) -> Iterator[Record]:

@@ -76,6 +76,12 @@ def test_unknown_columns_are_errors_unless_declared(table: Path, files: dict) ->
     assert checked(GenericTable(table, extra_labels=("flu",))).labels == ("emphysema", "flu")
 
 
+def test_two_columns_for_one_label_are_refused(table: Path, files: dict) -> None:
+    files["rows"](table, ("case", "path", "split", "lung nodule", "Lung_Nodule"), [["m", "a.nii.gz", "train", 1, 0]])
+    with pytest.raises(InputError, match="several columns for one label: lung nodule"):
+        GenericTable(table).listing()
+
+
 def test_optional_cells_are_checked(table: Path, files: dict) -> None:
     header = ("case", "path", "split", "lung nodule", "sides", "organs", "series")
     rows = [
