@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from training.cohort.labelling import companions
 from training.cohort.sources.tables import SHOWN, read_table
 from training.io.atomic import atomic_path
 from training.issues import InputError, error
@@ -112,7 +113,7 @@ def write_given(given: GivenLabels, out: Path, uncertain: UncertainPolicy = "pre
     instead of a sentence.
     """
     names, pairs = label_names(), column_names(load_vocabulary())
-    why, places = (out.with_name(f"{out.stem}.{part}.csv") for part in ("evidence", "locations"))
+    places, why, *_ = companions(out)
     tables: dict[Path, list[Sequence[str]]] = {out: [["case", *names]], why: [EVIDENCE_HEADER]}
     if given.form == "locations":
         tables[places] = [["case", *pairs]]
@@ -123,6 +124,9 @@ def write_given(given: GivenLabels, out: Path, uncertain: UncertainPolicy = "pre
         tables[why] += map(evidence_line, _evidence(case, given.form, row))
         if given.form == "locations":
             tables[places].append([case, *(_cell(values.get(pair)) for pair in pairs)])
+    for path in companions(out):
+        if path not in tables:
+            path.unlink(missing_ok=True)  # of the labels that are replaced
     for path, lines in tables.items():
         with atomic_path(path) as partial_path, partial_path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(lines)
@@ -154,9 +158,9 @@ def _evidence(case: str, form: str, row: Row) -> list[list[str]]:
     """Return the evidence rows of one case: every value that was said, with the column that said it."""
     said = [(key, value) for key, value in row.items() if value is not None and (value or form == "labels")]
     if form == "labels":
-        return [[case, key, _STATUS[value], "", "", "", key, ""] for key, value in said]
+        return [[case, key, _STATUS[value], "", "", "", key, "", ""] for key, value in said]
     return [
-        [case, label, _STATUS[value], _side(key), key.partition("*")[2], "", key, ""]
+        [case, label, _STATUS[value], _side(key), key.partition("*")[2], "", key, "", ""]
         for key, value in said
         for label in _labels_of_column(key)
     ]

@@ -14,12 +14,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from training import __version__
 from training.cohort.jobs import run_here, run_jobs
+from training.cohort.output import check_free_files
+from training.cohort.run_report import report_beside
 from training.cohort.sources.tables import first, read_table
 from training.io.atomic import atomic_path
 from training.issues import InputError, error
@@ -31,10 +32,14 @@ from training.partition.reports.table import (
     label_one,
     write_labels,
 )
+from training.partition.reports.vocabulary import rules_sha256
 from training.words import counted
 
 PART_REPORTS = 128
 """Reports in a part: a second or so of work, so that little is lost and little is said to the scheduler."""
+
+MAX_REPORT_CHARS = 1_000_000
+"""A longer report is none: rows that ran together behind a quote that was never closed."""
 
 Report = tuple[str, str]
 """Case and text."""
@@ -60,7 +65,8 @@ class Part:
 class Labelled:
     """What became of a table: reports done by an earlier run, failures, and the files that were written.
 
-    ``overlong`` are the cases whose report holds a sentence that was cut because it was too long to be one.
+    ``overlong`` are the cases whose report holds a sentence that was cut because it was too long to be one, and
+    ``unmentioned`` those whose report mentions nothing that the vocabulary knows.
     """
 
     reports: int
@@ -68,6 +74,7 @@ class Labelled:
     failures: tuple[Failure, ...]
     files: tuple[Path, ...]
     overlong: tuple[str, ...] = ()
+    unmentioned: tuple[str, ...] = ()
 
 
 def parts_folder(out: Path) -> Path:
@@ -109,8 +116,8 @@ def _check_cases(cases: Sequence[str], path: Path) -> None:
         raise InputError(error("reports-duplicate-case", fact, "Keep one row a case.", path.name))
 
 
-def check_outputs(out: Path, inputs: Sequence[Path]) -> None:
-    """Refuse an output that is a folder or would replace something that is read.
+def check_outputs(out: Path, inputs: Sequence[Path], overwrite: bool = False) -> None:
+    """Refuse an output that is a folder, would replace something that is read, or, unless ``overwrite``, anything.
 
     Raises
     ------
@@ -120,19 +127,27 @@ def check_outputs(out: Path, inputs: Sequence[Path]) -> None:
     if out.is_dir():
         fact = "is a folder, and is left as it is; the labels are a file"
         raise InputError(error("output-exists", fact, "Name a file, such as labels.csv in it.", out.name))
-    written = {path.resolve() for path in (out, *companions(out))}
+    files = (out, *companions(out), report_beside(out))
+    written = {path.resolve() for path in files}
     for path in inputs:
         if path.resolve() in written:
             fact = "would be overwritten by the labels"
             raise InputError(error("output-is-input", fact, "Choose another name.", path.name))
+    check_free_files(files, overwrite)
 
 
-def companions(out: Path) -> tuple[Path, Path, Path]:
-    """Return the files that are written beside the labels ``out``: locations, evidence, failures."""
-    locations, evidence, failures = (
-        out.with_name(f"{out.stem}.{p}.csv") for p in ("locations", "evidence", "failures")
-    )
-    return locations, evidence, failures
+class Companions(NamedTuple):
+    """The tables that are written beside the labels; the last two only where a report failed or mentions nothing."""
+
+    locations: Path
+    evidence: Path
+    failures: Path
+    unmentioned: Path
+
+
+def companions(out: Path) -> Companions:
+    """Return the tables that are written beside the labels ``out``."""
+    return Companions(*(out.with_name(f"{out.stem}.{name}.csv") for name in Companions._fields))
 
 
 def label_table(
@@ -144,7 +159,7 @@ def label_table(
     told: Callable[[Failure], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Labelled:
-    """Label ``rows`` and write ``out`` with its two companions (see :func:`write_labels`).
+    """Label ``rows`` and write ``out`` with its :func:`companions`.
 
     Parameters
     ----------
@@ -195,13 +210,8 @@ def parts_of(rows: Sequence[Report], settings: LabelSettings, folder: Path) -> I
 
 def settings_digest(settings: LabelSettings) -> str:
     """Return a digest of settings, vocabularies (the shipped one and the user's) and the program's version."""
-    tables = (item for item in files("training.partition.data").iterdir() if item.name.endswith(".toml"))
-    shipped = sorted(tables, key=lambda item: item.name)
-    digest = hashlib.sha256(json.dumps([__version__, settings.variant, settings.uncertain]).encode())
-    digest.update(repr(settings.lymph_node_mm).encode())
-    for table in (*shipped, *settings.vocabulary):
-        digest.update(hashlib.sha256(table.read_bytes()).digest())
-    return digest.hexdigest()
+    named = [__version__, settings.variant, settings.uncertain, settings.lymph_node_mm]
+    return hashlib.sha256(json.dumps([*named, rules_sha256(settings.vocabulary)]).encode()).hexdigest()
 
 
 def label_part(part: Part, settings: LabelSettings) -> list[dict[str, Any]]:
@@ -211,14 +221,27 @@ def label_part(part: Part, settings: LabelSettings) -> list[dict[str, Any]]:
 
 def _line(row: Report, settings: LabelSettings) -> dict[str, Any]:
     case, text = row
-    if not text.strip():
-        return {"case": case, "failure": "the report holds no text"}
+    fault = _fault(text)
+    if fault:
+        return {"case": case, "failure": fault}
     try:
         found = label_one(row, settings)
     except Exception as problem:  # noqa: BLE001 - a report that breaks is told, the others go on
         return {"case": case, "failure": f"{type(problem).__name__}: {problem}"}
     kept = {"values": found.values, "columns": sorted(found.columns), "evidence": found.evidence}
-    return {"case": case, **kept, "n_cut": found.n_cut}
+    silent = None if found.places is None else {"words": len(text.split()), "places": list(found.places)}
+    return {"case": case, **kept, "n_cut": found.n_cut, "silent": silent}
+
+
+def _fault(text: str) -> str:
+    """Return why a text is no report, nothing if it may be one."""
+    if not text.strip():
+        return "the report holds no text"
+    if "\0" in text:
+        return "the report holds NUL characters, as damaged files do; mend its row"
+    if len(text) > MAX_REPORT_CHARS:
+        return f"the report has {len(text):,} characters; look for a quote in its row that is not closed"
+    return ""
 
 
 def _failed(part: Part, reason: str | None) -> list[dict[str, Any]]:
@@ -247,10 +270,17 @@ def _gather(parts: Sequence[Part], settings: LabelSettings, out: Path, before: i
         raise InputError(error("no-labels", fact, "Check the column that holds the reports.", out.name))
     good = (line for line in _lines(parts) if "failure" not in line)
     written = write_labels(map(_row, good), out, settings)
-    where = _write_failures(out, failures)
+    beside = companions(out)
+    silent = [(line["case"], line["silent"]) for line in _lines(parts) if line.get("silent")]
+    unmentioned = [(case, str(told["words"]), " ".join(told["places"])) for case, told in silent]
+    where = [
+        *_write_some(beside.failures, ("case", "reason"), [(one.case, one.reason) for one in failures]),
+        *_write_some(beside.unmentioned, ("case", "words", "places"), unmentioned),
+    ]
     overlong = tuple(line["case"] for line in _lines(parts) if line.get("n_cut"))
     _let_go(parts, out)
-    return Labelled(total, before, tuple(failures), (*written, *where), overlong)
+    cases = tuple(case for case, _ in silent)
+    return Labelled(total, before, tuple(failures), (*written, *where), overlong, cases)
 
 
 def _row(line: dict[str, Any]) -> LabelledRow:
@@ -258,14 +288,13 @@ def _row(line: dict[str, Any]) -> LabelledRow:
     return LabelledRow(line["case"], line["values"], frozenset(line["columns"]), evidence)
 
 
-def _write_failures(out: Path, failures: Sequence[Failure]) -> tuple[Path, ...]:
-    path = companions(out)[2]
-    if not failures:
+def _write_some(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[Path, ...]:
+    """Write a table if it has rows; else see that no earlier one stays."""
+    if not rows:
         path.unlink(missing_ok=True)
         return ()
     with atomic_path(path) as partial_path, partial_path.open("w", newline="", encoding="utf-8") as file:
-        rows = [(failure.case, failure.reason) for failure in failures]
-        csv.writer(file, lineterminator="\n").writerows([("case", "reason"), *rows])
+        csv.writer(file, lineterminator="\n").writerows([head, *rows])
     return (path,)
 
 

@@ -56,6 +56,20 @@ def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain",
         raise InputError(error("not-writable", fact, "Choose a place you may write to.", out.name))
 
 
+def check_free_files(paths: Iterable[Path], overwrite: bool) -> None:
+    """Refuse to replace files, unless that was asked for (``--overwrite``).
+
+    Raises
+    ------
+    InputError
+        If one of ``paths`` is there; all that are get named.
+    """
+    taken = [] if overwrite else [path.name for path in paths if path.exists() or path.is_symlink()]
+    if taken:
+        way_out = "Choose another name, or let it be replaced (--overwrite)."
+        raise InputError(error("output-exists", "exists already, and is left as it is", way_out, n) for n in taken)
+
+
 def check_same_case(out: Path, case_id: str) -> None:
     """Refuse to replace the result of another CT.
 

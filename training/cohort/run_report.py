@@ -44,9 +44,14 @@ def versions() -> dict[str, str]:
 
 def file_entry(path: Path, folder: Path) -> dict[str, object]:
     """Return path (relative to ``folder``), size in bytes and SHA-256 of a file."""
+    return {"path": path.relative_to(folder).as_posix(), **content_entry(path)}
+
+
+def content_entry(path: Path) -> dict[str, object]:
+    """Return size in bytes and SHA-256 of a file that was read: its name may say whose data it holds."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "sha256": digest}
+    return {"bytes": path.stat().st_size, "sha256": digest}
 
 
 def now() -> str:

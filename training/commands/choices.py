@@ -83,3 +83,6 @@ SchedulerOption = Annotated[
 StandOption = Annotated[
     Stand, typer.Option("--heuristic", help="Which mask stands in where a segmentation failed its quality control.")
 ]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are there already. Default: leave them, and stop.")
+]

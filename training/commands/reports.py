@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.commands.choices import SchedulerOption
-from training.console import ERROR, AsJson, emit, progress_bars, reported, say, wrote
-from training.issues import Issue, warning
+from training.commands.choices import OverwriteOption, SchedulerOption
+from training.console import ERROR, AsJson, emit, progress_bars, reported, say, say_issues, wrote
 from training.words import counted
 
 if TYPE_CHECKING:
     from training.cohort.labelling import Labelled
+    from training.partition.reports.table import LabelSettings
 
 
 class ReportVariant(StrEnum):
@@ -35,7 +35,7 @@ class Uncertain(StrEnum):
 
 def label_reports(
     table: Annotated[Path, typer.Argument(metavar="IN.csv", help="A case column and a report column.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="CSV of the 80 labels; two more are written beside it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV of the 80 labels; others are written beside it.")],
     vocabulary: Annotated[
         list[Path] | None,
         typer.Option(show_default="the shipped one", help="TOML file that extends the vocabulary; repeatable."),
@@ -57,37 +57,52 @@ def label_reports(
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that label.")] = 2,
     scheduler: SchedulerOption = None,
+    overwrite: OverwriteOption = False,
     as_json: AsJson = False,
 ) -> None:
     """Label chest-CT reports: 80 labels, abnormality*location columns, and the words behind each.
 
-    Reports that fail are told, one line each, and listed in OUT.failures.csv. A run that was stopped goes on where it
-    was when it is started again.
+    Reports that fail are told, one line each, and listed in OUT.failures.csv; those that mention nothing, in
+    OUT.unmentioned.csv. A run that was stopped goes on where it was when it is started again.
     """
     with reported(as_json):
-        from training.cohort.labelling import check_outputs, read_reports
-
-        check_outputs(out, [table, *(vocabulary or ())])
-        if given:
-            _import(table, out, uncertain, as_json)
-            return
+        from training.cohort.labelling import check_outputs
         from training.partition.reports import load_vocabulary
         from training.partition.reports.table import LabelSettings
 
-        start = time.perf_counter()
+        check_outputs(out, [table, *(vocabulary or ())], overwrite)
         settings = LabelSettings(variant.value, uncertain.value, lymph_node_mm, tuple(vocabulary or ()))
+        if given:
+            _import(table, out, settings, as_json)
+            return
         load_vocabulary(settings.vocabulary)
-        done = _label(read_reports(table), settings, out, workers, scheduler)
-        seconds = time.perf_counter() - start
-        if done.overlong and not as_json:
-            say(str(_overlong(done)))
-        if as_json:
-            emit({**_summary(done), "seconds": seconds})
-        else:
-            typer.echo(f"{_words(done)} in {seconds:.1f} s.")
-            wrote(*done.files)
-        if done.failures:
+        failed = _reports(table, out, settings, workers, scheduler, as_json)
+        if failed:
             raise typer.Exit(ERROR)
+
+
+def _reports(
+    table: Path, out: Path, settings: LabelSettings, workers: int, scheduler: str | None, as_json: bool
+) -> int:
+    """Label the reports of ``table``, tell what came of it, and return how many failed."""
+    from training.cohort.label_record import label_issues, summary, write_label_record
+    from training.cohort.labelling import companions, read_reports
+    from training.cohort.run_report import report_beside
+
+    start = time.perf_counter()
+    done = _label(read_reports(table), settings, out, workers, scheduler)
+    seconds = time.perf_counter() - start
+    facts, issues = summary(done, settings.uncertain), label_issues(done, companions(out).unmentioned.name)
+    write_label_record(out, table, done.files, settings, facts, seconds, issues)
+    files = (*done.files, report_beside(out))
+    if as_json:
+        told = {"files": [path.name for path in files], "issues": [issue.to_dict() for issue in issues]}
+        emit({**facts, **told, "seconds": seconds})
+    else:
+        say_issues(issues)
+        typer.echo(f"{_words(done)} in {seconds:.1f} s.")
+        wrote(*files)
+    return len(done.failures)
 
 
 def _label(rows: Any, settings: Any, out: Path, workers: int, scheduler: str | None) -> Labelled:
@@ -99,37 +114,25 @@ def _label(rows: Any, settings: Any, out: Path, workers: int, scheduler: str | N
         return label_table(rows, settings, out, client, progress, lambda one: say(f"{one.case}: {one.reason}"))
 
 
-def _summary(done: Labelled) -> dict[str, Any]:
-    names = [path.name for path in done.files]
-    return {
-        "reports": done.reports,
-        "done_before": done.done_before,
-        "failed": len(done.failures),
-        "overlong": len(done.overlong),
-        "files": names,
-    }
-
-
-def _overlong(done: Labelled) -> Issue:
-    from training.partition.reports.tokens import MAX_WORDS
-
-    fact = f"{counted(len(done.overlong), 'report')} with a sentence of more than {MAX_WORDS} words, read in parts"
-    return warning("long-sentence", fact, "See that full stops are not lost in the table, and look at the evidence.")
-
-
 def _words(done: Labelled) -> str:
     before = f", {done.done_before} of them by an earlier run" if done.done_before else ""
     failed = f", {len(done.failures)} failed" if done.failures else ""
     return f"{counted(done.reports, 'report')}{before}{failed}: labelled"
 
 
-def _import(table: Path, out: Path, uncertain: Uncertain, as_json: bool) -> None:
+def _import(table: Path, out: Path, settings: LabelSettings, as_json: bool) -> None:
     from training.cohort.importing import read_given, write_given
+    from training.cohort.label_record import write_label_record
+    from training.cohort.run_report import report_beside
 
+    start = time.perf_counter()
     labels = read_given(table)
-    files = write_given(labels, out, uncertain.value)
+    written = write_given(labels, out, settings.uncertain)
+    facts = {"cases": len(labels.cases), "form": labels.form}
+    write_label_record(out, table, written, settings, {**facts, "given": True}, time.perf_counter() - start)
+    files = (*written, report_beside(out))
     if as_json:
-        emit({"cases": len(labels.cases), "form": labels.form, "files": [path.name for path in files]})
+        emit({**facts, "files": [path.name for path in files]})
     else:
         typer.echo(f"{counted(len(labels.cases), 'case')} ({labels.form}).")
         wrote(*files)

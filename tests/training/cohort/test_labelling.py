@@ -8,6 +8,7 @@ import pytest
 from training.cohort import labelling
 from training.cohort.jobs import cluster
 from training.cohort.labelling import Failure, check_outputs, label_table, parts_folder, parts_of, read_reports
+from training.cohort.sources.tables import MAX_CELL_CHARS
 from training.issues import Cancelled, InputError
 from training.partition.reports.table import LabelledRow, LabelSettings, label_one, label_rows, write_labels
 
@@ -140,7 +141,6 @@ def test_report_columns_are_joined_and_columns_found_by_any_known_name(tmp_path:
         ("case,report,report\na,x,y\n", "duplicate-columns"),
         ("case,report\na,x,y\n", "ragged-table"),
         ('case,report\na,"x\nb,y\nc,z\n', "not-csv"),
-        (f"case,report\na,{'x' * 140_000}\n", "not-csv"),
     ],
 )
 def test_bad_tables_are_refused_without_quoting_them(tmp_path: Path, text: str, code: str) -> None:
@@ -150,11 +150,79 @@ def test_bad_tables_are_refused_without_quoting_them(tmp_path: Path, text: str, 
     assert "Miller" not in str(refusal.value)
 
 
+def test_a_long_report_is_read_and_an_endless_one_is_one_failed_row(tmp_path: Path) -> None:
+    long = "A nodule in the right lung. " * 5_000
+    endless = "x " * 600_000
+    path = table(tmp_path, f'case,report\na,"{long}"\nb,"{endless}"\nc,Left pneumonia.\n')
+    done = label_table(read_reports(path), SETTINGS, tmp_path / "out.csv")
+    assert len(long) > 131_072
+    (failure,) = done.failures
+    assert failure == Failure(
+        "b", "the report has 1,199,999 characters; look for a quote in its row that is not closed"
+    )
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        assert [(r["case"], r["lung nodule"], r["pneumonia"]) for r in csv.DictReader(file)] == [
+            ("a", "1", "0"),
+            ("c", "0", "1"),
+        ]
+
+
+def test_the_limit_of_cells_is_set_once_and_its_issue_tells_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = csv.field_size_limit()
+    read_reports(table(tmp_path, "case,report\na,x\n"))
+    assert csv.field_size_limit() == before == MAX_CELL_CHARS
+    csv.field_size_limit(10)
+    try:
+        with pytest.raises(InputError) as refusal:
+            read_reports(table(tmp_path, f"case,report\na,{'x' * 20}\n"))
+    finally:
+        csv.field_size_limit(before)
+    assert refusal.value.issues[0].code == "cell-too-long"
+    assert "Close every quote; if all are closed, shorten that cell." in str(refusal.value)
+
+
+def test_a_damaged_report_is_one_failed_row(tmp_path: Path) -> None:
+    path = table(tmp_path, "case,report\na,left \0pneumonia\nb,Left pneumonia.\n")
+    done = label_table(read_reports(path), SETTINGS, tmp_path / "out.csv")
+    (failure,) = done.failures
+    assert failure.case == "a"
+    assert failure.reason.startswith("the report holds NUL characters")
+
+
+def test_reports_that_mention_nothing_are_named(tmp_path: Path) -> None:
+    rows = [
+        ("a", "The lungs are clear."),
+        ("b", "Kein Nachweis eines Rundherdes."),
+        ("c", "No pneumothorax."),
+        ("d", "A nodule of the liver."),
+    ]
+    done = label_table(rows, SETTINGS, tmp_path / "out.csv")
+    assert done.unmentioned == ("a", "b")
+    with (tmp_path / "out.unmentioned.csv").open(encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert [(row["case"], row["words"]) for row in found] == [("a", "4"), ("b", "4")]
+    assert "lung" in found[0]["places"].split()
+    assert found[1]["places"] == ""
+    label_table(rows[2:], SETTINGS, tmp_path / "out.csv")
+    assert not (tmp_path / "out.unmentioned.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.evidence.csv", "out.unmentioned.csv", "out.csv.report.json"])
+def test_what_is_there_is_replaced_only_when_asked(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(InputError, match="--overwrite") as refusal:
+        check_outputs(tmp_path / "out.csv", [])
+    assert [(issue.code, issue.file) for issue in refusal.value.issues] == [("output-exists", name)]
+    check_outputs(tmp_path / "out.csv", [], overwrite=True)
+
+
 def test_labels_never_replace_what_is_read_nor_a_folder(tmp_path: Path) -> None:
     reports = tmp_path / "out.evidence.csv"
     for out in (reports, tmp_path / "out.csv"):
         with pytest.raises(InputError) as refusal:
-            check_outputs(out, [reports])
+            check_outputs(out, [reports], overwrite=True)
         assert refusal.value.issues[0].code == "output-is-input"
     with pytest.raises(InputError) as refusal:
         check_outputs(tmp_path, [reports])

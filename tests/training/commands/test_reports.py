@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -29,7 +30,54 @@ def test_reports_are_labelled(tmp_path: Path) -> None:
         "out.csv",
         "out.locations.csv",
         "out.evidence.csv",
+        "out.csv.report.json",
     }
+
+
+def test_the_labels_have_a_report_and_silent_reports_are_told(tmp_path: Path) -> None:
+    table, own, out = tmp_path / "Miller.csv", tmp_path / "own.toml", tmp_path / "out.csv"
+    table.write_text("case,report\na,left pneumonia\nb,The lungs are clear.\nc,\n")
+    own.write_text('[abnormalities.pneumothorax]\nany = ["air leak"]\n')
+    done = run("label-reports", table, "-o", out, "--vocabulary", own, "--workers", "1")
+    assert done.exit_code == 1
+    assert "1 of 2 reports mentions nothing that the vocabulary knows" in done.stderr
+    assert "see out.unmentioned.csv" in done.stderr
+    assert f"wrote {out}.report.json" in done.stderr.splitlines()
+    text = (tmp_path / "out.csv.report.json").read_text()
+    assert "Miller" not in text
+    report = json.loads(text)
+    assert report["result"]["mention_nothing"] == 1
+    assert report["file"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert report["input"]["sha256"] == hashlib.sha256(table.read_bytes()).hexdigest()
+    assert report["request"]["own_vocabularies"][0]["sha256"] == hashlib.sha256(own.read_bytes()).hexdigest()
+    assert report["versions"]["hirescam-napari"]
+    assert len(report["rules_sha256"]) == 64
+    assert {one["path"] for one in report["tables"]} == {
+        f"out.{name}.csv" for name in ("locations", "evidence", "failures", "unmentioned")
+    }
+    assert [issue["code"] for issue in report["issues"]] == ["nothing-mentioned"]
+    again = run("label-reports", table, "-o", out, "--vocabulary", own, "--workers", "1", "--overwrite", "--json")
+    document = json.loads(again.stdout)
+    assert document["mention_nothing"] == 1
+    assert [issue["code"] for issue in document["issues"]] == ["nothing-mentioned"]
+
+
+def test_labels_are_replaced_only_when_asked(tmp_path: Path) -> None:
+    table, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    table.write_text("case,report\na,left pneumonia\n")
+    assert run("label-reports", table, "-o", out, "--workers", "1").exit_code == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    table.write_text("case,report\na,No pneumonia in the left lung.\n")
+    refused = run("label-reports", table, "-o", out, "--workers", "1")
+    assert refused.exit_code == 1
+    assert "out.evidence.csv: exists already" in refused.stderr
+    assert "--overwrite" in refused.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path != table} == {
+        name: content for name, content in before.items() if name != "in.csv"
+    }
+    assert run("label-reports", table, "-o", out, "--workers", "1", "--overwrite").exit_code == 0
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "out.evidence.csv").read_text()))
+    assert (row["status"], row["sides"]) == ("absent", "left")
 
 
 def test_the_users_vocabulary_and_policies_reach_the_labels(tmp_path: Path) -> None:
@@ -67,4 +115,9 @@ def test_labels_made_elsewhere_are_brought_into_the_same_form(tmp_path: Path) ->
     table.write_text("case,pneumonia\na,1\n")
     done = run("label-reports", table, "-o", tmp_path / "out.csv", "--given", "--json")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {"cases": 1, "form": "labels", "files": ["out.csv", "out.evidence.csv"]}
+    assert json.loads(done.stdout) == {
+        "cases": 1,
+        "form": "labels",
+        "files": ["out.csv", "out.evidence.csv", "out.csv.report.json"],
+    }
+    assert json.loads((tmp_path / "out.csv.report.json").read_text())["result"]["given"] is True

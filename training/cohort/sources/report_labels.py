@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from training.io.atomic import atomic_path
 from training.labels import label_names
 from training.partition.reports import label_report
 from training.partition.reports.labels import Variant
+from training.partition.reports.vocabulary import rules_sha256
 
 Progress = Callable[[int, int, str], None]
 Codes = npt.NDArray[np.uint8]
@@ -115,14 +115,12 @@ def codes_of(text: str, variant: Variant) -> list[int]:
 
 
 def _key(texts: Sequence[str], variant: str) -> str:
-    digest = hashlib.sha256(json.dumps([__version__, variant, _vocabulary_digest(), len(texts)]).encode())
+    digest = hashlib.sha256(json.dumps([__version__, variant, _rules_sha256(), len(texts)]).encode())
     for text in texts:
         digest.update(hashlib.sha256(text.encode()).digest())
     return digest.hexdigest()[:24]
 
 
 @cache
-def _vocabulary_digest() -> str:
-    folder = files("training.partition.data")
-    tables = sorted(item.name for item in folder.iterdir() if item.name.endswith(".toml"))
-    return hashlib.sha256(b"".join(folder.joinpath(name).read_bytes() for name in tables)).hexdigest()
+def _rules_sha256() -> str:
+    return rules_sha256()

@@ -17,6 +17,11 @@ from training.issues import InputError, Issue, Severity, error
 SHOWN = 10
 """Rows or names that an issue lists before it only counts."""
 
+MAX_CELL_CHARS = 16_000_000
+"""Longest cell of a table that is read: far above any report, far below what fills the memory."""
+
+csv.field_size_limit(MAX_CELL_CHARS)  # one limit for the whole process, set here alone; Python's own is 131,072
+
 Row = Mapping[str, str]
 _VALUES = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
 
@@ -54,6 +59,10 @@ def opened(path: Path) -> Iterator[TextIO]:
     except UnicodeDecodeError as failure:
         raise InputError(error("not-csv", "is not text in UTF-8", "Save it as CSV in UTF-8.", path.name)) from failure
     except csv.Error as failure:
+        if "field limit" in str(failure):
+            fact = f"has a cell of more than {MAX_CELL_CHARS:,} characters"
+            way_out = "Close every quote; if all are closed, shorten that cell."
+            raise InputError(error("cell-too-long", fact, way_out, path.name)) from failure
         way_out = "Close every quote, and save it as CSV in UTF-8."
         raise InputError(error("not-csv", f"is not a CSV ({failure})", way_out, path.name)) from failure
 

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from training.partition.reports.context import Clause, Status, clauses
 from training.partition.reports.patterns import Match
+from training.partition.reports.sizes import Length, lengths
 from training.partition.reports.tokens import Sentence, split_report
 from training.partition.reports.vocabulary import Term, Vocabulary
-
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)?$")
-_MM = {
-    "mm": 1.0,
-    "millimeter": 1.0,
-    "millimeters": 1.0,
-    "millimetre": 1.0,
-    "cm": 10.0,
-    "centimeter": 10.0,
-    "centimeters": 10.0,
-}
 
 
 @dataclass(frozen=True)
@@ -29,18 +19,25 @@ class Finding:
 
     ``span`` is the character range of its words in the report, ``sentence`` that of its sentence. ``locations`` are
     keys of the location vocabulary found in its clause (or, if there are none, its sentence); ``inherited`` tells that
-    they come from the section the sentence stands in. ``sizes_mm`` are all lengths in the clause, ``beside`` the other
-    abnormalities named in it.
+    they come from the section the sentence stands in. ``lengths`` are all lengths in the clause, and short axes of the
+    next sentence where that names no abnormality; ``beside`` the other abnormalities named in the clause. ``reason``
+    tells what decided where the words alone did not.
     """
 
     abnormality: str
     status: Status
     locations: frozenset[str]
-    sizes_mm: tuple[float, ...]
+    lengths: tuple[Length, ...]
     span: tuple[int, int]
     sentence: tuple[int, int]
     beside: frozenset[str] = frozenset()
     inherited: bool = False
+    reason: str = ""
+
+    @property
+    def sizes_mm(self) -> tuple[float, ...]:
+        """All lengths, mm."""
+        return tuple(length.mm for length in self.lengths)
 
 
 def find_findings(text: str, vocabulary: Vocabulary) -> tuple[Finding, ...]:
@@ -48,13 +45,21 @@ def find_findings(text: str, vocabulary: Vocabulary) -> tuple[Finding, ...]:
     return findings_of(split_report(text), vocabulary)
 
 
+def places_in(text: str, vocabulary: Vocabulary) -> frozenset[str]:
+    """Return the keys of all locations that ``text`` names, with or without a finding there."""
+    return frozenset(
+        key for sentence in split_report(text) for _, keys in _places(sentence, vocabulary) for key in keys
+    )
+
+
 def findings_of(sentences: Iterable[Sentence], vocabulary: Vocabulary) -> tuple[Finding, ...]:
     """Return every mention of an abnormality in the sentences of a report, in reading order."""
     findings: list[Finding] = []
     section: frozenset[str] = frozenset()
-    for sentence in sentences:
+    every = tuple(sentences)
+    for sentence, after in zip_longest(every, every[1:]):
         section = _section(sentence, section)
-        findings += _sentence_findings(sentence, vocabulary, section)
+        findings += _sentence_findings(sentence, after, vocabulary, section)
     return tuple(findings)
 
 
@@ -79,9 +84,15 @@ def kept(matches: Iterable[Match], found: list[Match]) -> list[Match]:
     return list(result.values())
 
 
-def _sentence_findings(sentence: Sentence, vocabulary: Vocabulary, section: frozenset[str]) -> list[Finding]:
+def _mentions(sentence: Sentence, vocabulary: Vocabulary) -> list[Match]:
     found = vocabulary.abnormality_index.find(sentence)
-    matches = kept((m for m in found if not m.key.startswith("!")), found)
+    return kept((m for m in found if not m.key.startswith("!")), found)
+
+
+def _sentence_findings(
+    sentence: Sentence, after: Sentence | None, vocabulary: Vocabulary, section: frozenset[str]
+) -> list[Finding]:
+    matches = _mentions(sentence, vocabulary)
     if not matches:
         return []
     parts = clauses(sentence)
@@ -90,12 +101,15 @@ def _sentence_findings(sentence: Sentence, vocabulary: Vocabulary, section: froz
     for match, status in zip(matches, vocabulary.context.judge(sentence, matches), strict=True):
         part = next(p for p in parts if p.start <= match.start < p.stop)
         named = _one_organ(_within(places, part) or _within(places, Clause(0, len(sentence))))
+        sizes = lengths(sentence, part)
+        if not any(length.axis == "short" for length in sizes):
+            sizes += _short_axes_behind(part, parts, matches, sentence, after, vocabulary)
         findings += [
             Finding(
                 key,
                 status,
                 named or section,
-                sizes_mm(sentence, part),
+                sizes,
                 (sentence.spans[match.start][0], sentence.spans[match.stop - 1][1]),
                 sentence.span,
                 frozenset(m.key for m in matches if part.start <= m.start < part.stop and m.key != match.key),
@@ -104,6 +118,29 @@ def _sentence_findings(sentence: Sentence, vocabulary: Vocabulary, section: froz
             for key in _names(vocabulary.abnormalities[match.key], named)
         ]
     return findings
+
+
+def _short_axes_behind(
+    part: Clause,
+    parts: Sequence[Clause],
+    matches: Sequence[Match],
+    sentence: Sentence,
+    after: Sentence | None,
+    vocabulary: Vocabulary,
+) -> tuple[Length, ...]:
+    """Return the short axes told right behind a clause: in the next ones, or the next sentence, that name nothing."""
+    for later in parts[parts.index(part) + 1 :]:
+        if any(later.start <= match.start < later.stop for match in matches):
+            return ()
+        found = _short_axes(sentence, later)
+        if found:
+            return found
+    found = () if after is None else _short_axes(after, Clause(0, len(after)))
+    return found if found and after is not None and not _mentions(after, vocabulary) else ()
+
+
+def _short_axes(sentence: Sentence, part: Clause) -> tuple[Length, ...]:
+    return tuple(length for length in lengths(sentence, part) if length.axis == "short")
 
 
 def _within(places: list[tuple[Match, frozenset[str]]], part: Clause) -> frozenset[str]:
@@ -137,19 +174,3 @@ def _one_organ(locations: frozenset[str]) -> frozenset[str]:
     if locations & _OTHER_ORGANS and "lung_word" not in locations:
         return locations - _LUNG
     return locations
-
-
-def sizes_mm(sentence: Sentence, part: Clause) -> tuple[float, ...]:
-    """Return the lengths named in a clause, mm: "12 mm", "1.5 cm", "17 x 13 mm" (both)."""
-    words = sentence.words[part.start : part.stop]
-    sizes: list[float] = []
-    pending: list[float] = []
-    for word in words:
-        if _NUMBER.match(word):
-            pending.append(float(word.replace(",", ".")))
-        elif word in _MM:
-            sizes += [value * _MM[word] for value in pending]
-            pending = []
-        elif word != "x":
-            pending = []
-    return tuple(sizes)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Literal
 from training.labels import Label, all_labels
 from training.partition.reports.context import Status
 from training.partition.reports.findings import Finding, findings_of
+from training.partition.reports.sizes import long_axis_mm, short_axis_mm
 from training.partition.reports.tokens import split_report
 from training.partition.reports.vocabulary import Vocabulary, load_vocabulary
 
@@ -150,33 +151,53 @@ def label_report(
 
 
 def with_sizes(findings: tuple[Finding, ...], lymph_node_mm: float = LYMPH_NODE_MM) -> tuple[Finding, ...]:
-    """Add the findings that follow from a size: nodule > 1 cm, and lymphadenopathy by short axis."""
+    """Add the findings that a size decides: nodule > 1 cm, and lymphadenopathy by short axis.
+
+    What the size decides against is added as absent, so that a reviewer sees that it was looked at.
+    """
     added: list[Finding] = []
     for finding in findings:
         added.append(finding)
-        if finding.abnormality == "nodule" and any(s > NODULE_GR1CM_MM for s in finding.sizes_mm):
-            added.append(_renamed(finding, "nodulegr1cm"))
-        if finding.abnormality == "lymph_node" and _short_axis(finding) >= lymph_node_mm:
-            added.append(_renamed(finding, "lymphadenopathy"))
+        if finding.abnormality == "nodule" and finding.sizes_mm:
+            added.append(_large_nodule(finding))
+        if finding.abnormality == "lymph_node":
+            node = _enlarged_node(finding, lymph_node_mm)
+            if node.status is not Status.ABSENT or not _is_called_enlarged(finding, findings):
+                added.append(node)
     return tuple(added)
 
 
-def _short_axis(finding: Finding) -> float:
-    """Return the short axis, mm: the smaller of two lengths; 0 without a size."""
-    return min(finding.sizes_mm[:2], default=0.0)
+def _large_nodule(nodule: Finding) -> Finding:
+    largest = max(nodule.sizes_mm)
+    is_large = largest > NODULE_GR1CM_MM
+    words = f"{largest:g} mm is {'more' if is_large else 'not more'} than {NODULE_GR1CM_MM:g} mm"
+    return _decided(nodule, "nodulegr1cm", is_large, words)
 
 
-def _renamed(finding: Finding, key: str) -> Finding:
-    return Finding(
-        key,
-        finding.status,
-        finding.locations,
-        finding.sizes_mm,
-        finding.span,
-        finding.sentence,
-        finding.beside,
-        finding.inherited,
+def _enlarged_node(node: Finding, least_mm: float) -> Finding:
+    short, long = short_axis_mm(node.lengths), long_axis_mm(node.lengths)
+    if short is not None:
+        is_large = short >= least_mm
+        words = f"short axis {short:g} mm is {'at least' if is_large else 'less than'} {least_mm:g} mm"
+    else:
+        is_large = False
+        words = "no size told" if long is None else f"long axis {long:g} mm, no short axis told"
+    return _decided(node, "lymphadenopathy", is_large, words)
+
+
+def _is_called_enlarged(node: Finding, findings: tuple[Finding, ...]) -> bool:
+    """Return True if the same words are lymphadenopathy by themselves: "adenopathy", "enlarged lymph nodes"."""
+    return any(
+        other.abnormality == "lymphadenopathy" and other.span[0] < node.span[1] and node.span[0] < other.span[1]
+        for other in findings
     )
+
+
+def _decided(finding: Finding, key: str, holds: bool, words: str) -> Finding:
+    """Return what follows from a finding: asserted as it is if a size says so, else absent."""
+    if finding.status is Status.ABSENT:
+        return replace(finding, abnormality=key)
+    return replace(finding, abnormality=key, status=finding.status if holds else Status.ABSENT, reason=words)
 
 
 def _speaks_of(finding: Finding, label: Label, systems: Mapping[str, str], variant: Variant) -> bool:
@@ -194,19 +215,19 @@ def _speaks_of(finding: Finding, label: Label, systems: Mapping[str, str], varia
 def _weigh(mentions: tuple[Finding, ...], label: Label, variant: Variant) -> LabelEvidence:
     status = max((f.status for f in mentions), key=_ORDER.__getitem__)
     asserted = [f for f in mentions if f.status is not Status.ABSENT]
-    sides: set[Side] = set()
-    if label.region == "lung":
-        for finding in asserted:
-            sides |= _sides(finding.locations)
-        if variant == "authors" and asserted and abnormality_of(label) not in allowed_pairs()["lung"]:
-            sides = {"right", "left"}
-    return LabelEvidence(status, frozenset(sides), mentions)
+    sides = frozenset(side for finding in asserted for side in sides_of(finding, label, variant))
+    return LabelEvidence(status, sides, mentions)
 
 
-def _sides(locations: frozenset[str]) -> set[Side]:
-    sides: set[Side] = set()
-    if locations & {"right_lung", "right"}:
-        sides.add("right")
-    if locations & {"left_lung", "left"}:
-        sides.add("left")
-    return sides
+def sides_of(finding: Finding, label: Label, variant: Variant = "default") -> frozenset[Side]:
+    """Return the lungs that one mention of ``label`` names, denied or not; none for a label that is not of the lungs.
+
+    The variant ``authors`` gives an asserted disease that lies in the lungs by definition both.
+    """
+    if label.region != "lung":
+        return frozenset()
+    specific = abnormality_of(label) not in allowed_pairs()["lung"]
+    if variant == "authors" and specific and finding.status is not Status.ABSENT:
+        return frozenset({"right", "left"})
+    named = {"right": {"right_lung", "right"}, "left": {"left_lung", "left"}}
+    return frozenset(side for side in ("right", "left") if finding.locations & named[side])

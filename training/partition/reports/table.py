@@ -11,9 +11,10 @@ from pathlib import Path
 
 from training.io.atomic import atomic_path
 from training.issues import InputError, error
-from training.labels import display_name, label_names
+from training.labels import display_name, find_label, label_names
 from training.partition.reports.columns import column_names, columns
-from training.partition.reports.labels import LYMPH_NODE_MM, UncertainPolicy, Variant, label_report
+from training.partition.reports.findings import places_in
+from training.partition.reports.labels import LYMPH_NODE_MM, UncertainPolicy, Variant, label_report, sides_of
 from training.partition.reports.vocabulary import load_vocabulary
 
 TEXT_COLUMNS = ("report_text", "report", "text", "findings_en", "findings", "impressions_en", "impression")
@@ -41,17 +42,31 @@ class LabelSettings:
 class LabelledRow:
     """One report's results: values of the 80 labels, columns that are 1, evidence rows (without the display name).
 
-    ``n_cut`` counts how often a sentence was cut because it was too long to be one.
+    ``places`` is None, but for a report that mentions no abnormality of the vocabulary, not even to deny it: then it
+    holds the locations that the report names. ``n_cut`` counts how often a sentence was cut because it was too long to
+    be one.
     """
 
     case: str
     values: dict[str, int]
     columns: frozenset[str]
     evidence: tuple[tuple[str, ...], ...]
+    places: tuple[str, ...] | None = None
     n_cut: int = 0
 
 
-EVIDENCE_HEADER = ("case", "label", "display_name", "status", "sides", "locations", "sizes_mm", "words", "sentence")
+EVIDENCE_HEADER = (
+    "case",
+    "label",
+    "display_name",
+    "status",
+    "sides",
+    "locations",
+    "sizes_mm",
+    "words",
+    "sentence",
+    "reason",
+)
 
 
 def evidence_line(row: Sequence[str]) -> tuple[str, ...]:
@@ -70,11 +85,12 @@ def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
             case,
             name,
             str(finding.status),
-            "+".join(sorted(found.sides)),
+            "+".join(sorted(sides_of(finding, find_label(name), settings.variant))),
             " ".join(sorted(finding.locations)),
             " ".join(f"{s:g}" for s in finding.sizes_mm),
             text[slice(*finding.span)],
             text[slice(*finding.sentence)],
+            finding.reason,
         )
         for name, found in labels.evidence.items()
         for finding in found.findings
@@ -84,6 +100,7 @@ def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
         labels.values(settings.uncertain),
         columns(labels, vocabulary, settings.uncertain),
         evidence,
+        None if labels.findings else tuple(sorted(places_in(text, vocabulary))),
         labels.n_cut,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,19 @@ class Vocabulary:
     def location_keys(self) -> tuple[str, ...]:
         """RAD-ChestCT's location names, finer terms left out."""
         return tuple(k for k, t in self.locations.items() if not t.fine)
+
+
+RULES = 2
+"""Raised whenever the rules beside the vocabulary come to other labels for the same words."""
+
+
+def rules_sha256(extra: Sequence[Path] = ()) -> str:
+    """Return a digest of all that decides the labels of a text: the shipped TOML files, ``extra`` ones, the rules."""
+    tables = (item for item in files("training.partition.data").iterdir() if item.name.endswith(".toml"))
+    digest = hashlib.sha256(f"rules {RULES}".encode())
+    for table in (*sorted(tables, key=lambda item: item.name), *extra):
+        digest.update(hashlib.sha256(table.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def load_vocabulary(extra: Sequence[Path] = ()) -> Vocabulary:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from training.labels import all_labels
+from training.labels import all_labels, find_label
 from training.partition.reports import Status, label_report, load_vocabulary
-from training.partition.reports.labels import abnormality_of, allowed_pairs
+from training.partition.reports.labels import abnormality_of, allowed_pairs, sides_of
 
 TABLE_4 = [
     ("the heart is enlarged without pericardial effusion", {"cardiomegaly": ()}),
@@ -101,6 +101,52 @@ def test_sizes_decide_large_nodules_and_lymph_nodes() -> None:
 def test_short_axis_wins_over_other_lengths() -> None:
     text = "Lymph nodes in the mediastinum, the largest with a short axis reaching 11 mm."
     assert label_report(text).values()["mediastinum lymphadenopathy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "reason"),
+    [
+        ("A mediastinal lymph node of 11 mm long axis; 6 mm short axis.", 0, "short axis 6 mm is less than 10 mm"),
+        ("A mediastinal lymph node of 14 mm long axis; 10 mm short axis.", 1, "short axis 10 mm is at least 10 mm"),
+        ("Mediastinal lymph nodes, long axis 15 mm and short axis 12 mm.", 1, "short axis 12 mm is at least 10 mm"),
+        ("A lymph node in the mediastinum. Its short axis is 12 mm.", 1, "short axis 12 mm is at least 10 mm"),
+        ("Mediastinal lymph node with a long axis of 11 mm.", 0, "long axis 11 mm, no short axis told"),
+        ("A lymph node is observed in the mediastinum.", 0, "no size told"),
+        ("A lymph node in the mediastinum. A nodule, short axis 12 mm.", 0, "no size told"),
+        ("A lymph node of 12 mm (short axis 8 mm) in the mediastinum.", 0, "short axis 8 mm is less than 10 mm"),
+    ],
+)
+def test_the_short_axis_decides_and_what_it_decides_against_is_evidence(text: str, value: int, reason: str) -> None:
+    labels = label_report(text)
+    assert labels.values()["mediastinum lymphadenopathy"] == value
+    (finding,) = labels.evidence["mediastinum lymphadenopathy"].findings
+    assert (finding.status, finding.reason) == (Status.PRESENT if value else Status.ABSENT, reason)
+
+
+def test_a_node_that_words_call_enlarged_needs_no_size() -> None:
+    labels = label_report("Enlarged lymph nodes in the mediastinum, short axis 8 mm.")
+    assert labels.values()["mediastinum lymphadenopathy"] == 1
+    assert [f.reason for f in labels.evidence["mediastinum lymphadenopathy"].findings] == [""]
+
+
+def test_a_small_nodule_leaves_a_row_for_the_large_one() -> None:
+    labels = label_report("An 8 mm nodule in the right lung.")
+    (finding,) = labels.evidence["lung nodulegr1cm"].findings
+    assert (finding.status, finding.reason) == (Status.ABSENT, "8 mm is not more than 10 mm")
+    assert labels.status("lung nodule") is Status.PRESENT
+    assert "lung nodulegr1cm" not in label_report("A nodule in the right lung.").evidence
+
+
+def test_every_mention_has_its_own_sides() -> None:
+    labels = label_report("No nodule in the right lung. A nodule in the left lung.")
+    found = labels.evidence["lung nodule"]
+    label = find_label("lung nodule")
+    assert [sides_of(finding, label) for finding in found.findings] == [{"right"}, {"left"}]
+    assert found.sides == {"left"}
+    (denied,) = label_report("No pneumonia in the left lung.").evidence["pneumonia"].findings
+    assert sides_of(denied, find_label("pneumonia"), "authors") == {"left"}
+    (heart,) = label_report("Enlarged heart on the left.").evidence["cardiomegaly"].findings
+    assert sides_of(heart, find_label("cardiomegaly")) == frozenset()
 
 
 def test_the_authors_variant_forgets_the_side_of_lung_diseases() -> None:

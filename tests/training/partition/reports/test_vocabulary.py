@@ -9,8 +9,9 @@ import pytest
 from training.issues import InputError
 from training.partition.reports import Status, label_report, load_vocabulary
 from training.partition.reports.context import clauses
-from training.partition.reports.findings import find_findings, sizes_mm
+from training.partition.reports.findings import find_findings
 from training.partition.reports.patterns import PatternIndex, example, parse
+from training.partition.reports.sizes import Axis, lengths, long_axis_mm, short_axis_mm
 from training.partition.reports.tokens import split_report
 
 VOCABULARY = load_vocabulary()
@@ -66,7 +67,28 @@ def test_clauses_split_where_both_sides_have_a_predicate() -> None:
 
 def test_sizes_in_a_clause() -> None:
     (sentence,) = split_report("Nodes of 17x13 mm and 1,5 cm and T11")
-    assert sizes_mm(sentence, clauses(sentence)[0]) == (17.0, 13.0, 15.0)
+    assert [length.mm for length in lengths(sentence, clauses(sentence)[0])] == [17.0, 13.0, 15.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nodes of 11 mm long axis, 6 mm short axis", [(11, "long"), (6, "short")]),
+        ("nodes, long axis 11 mm, short axis 6 mm", [(11, "long"), (6, "short")]),
+        ("nodes with a long axis of 11 mm and a short axis of 6 mm", [(11, "long"), (6, "short")]),
+        ("11 mm in long diameter and 6 mm in shortest diameter", [(11, "long"), (6, "short")]),
+        ("nodes of 12 mm (short axis 8 mm)", [(12, None), (8, "short")]),
+        ("nodes of 17 x 13 mm", [(17, None), (13, None)]),
+        ("a short node of 9 mm", [(9, None)]),
+    ],
+)
+def test_an_axis_goes_with_its_own_length(text: str, expected: list[tuple[float, Axis | None]]) -> None:
+    (sentence,) = split_report(text)
+    found = lengths(sentence, clauses(sentence)[0])
+    assert [(length.mm, length.axis) for length in found] == expected
+    axes = {axis: mm for mm, axis in expected}
+    assert short_axis_mm(found) == axes.get("short", min(mm for mm, _ in expected))
+    assert long_axis_mm(found) == axes.get("long")
 
 
 def test_a_users_file_extends_the_vocabulary(tmp_path: Path) -> None:
