@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from tests import lifelike as lifelike_ct
 from training.geometry import Geometry
 from training.io import read_ct
-from training.io.nifti import read_stored
+from training.io.nifti import StoredNifti, read_stored
+from training.io.orient import canonical_order
 from training.partition.grids import nearest_labels
 from training.volume import Volume
 
@@ -65,6 +67,21 @@ def dice() -> Callable[[Any, Chest], dict[str, float]]:
 
 
 @pytest.fixture(scope="session")
+def threshold() -> Callable[[Volume, Any], Any]:
+    """The plain way: below -400 HU within the body, the two largest parts, halves of the array."""
+
+    def lungs_of(volume: Volume, body: Any) -> Any:
+        labels, _ = ndimage.label((volume.hu < -400) & body)
+        sizes = np.bincount(labels.reshape(-1))
+        sizes[0] = 0
+        lungs = np.isin(labels, np.argsort(sizes)[-2:])
+        halves = np.where(np.arange(volume.hu.shape[2]) < volume.hu.shape[2] / 2, 1, 2)
+        return lungs * halves
+
+    return lungs_of
+
+
+@pytest.fixture(scope="session")
 def real(shared_data: Path) -> Chest:
     """A real chest CT of about 4 mm with its reference label map."""
     import SimpleITK as sitk  # noqa: N813 - its usual name
@@ -85,9 +102,7 @@ def real(shared_data: Path) -> Chest:
 @pytest.fixture(scope="session")
 def painted(shared_data: Path) -> Chest:
     """Exact organs painted to HU: every second voxel of a 1.5 mm label map, lungs with 30 mm above and below."""
-    folder = shared_data / "seg" / "thorax-labels-s0011"
-    names = {int(k): v for k, v in json.loads((folder / "labels.json").read_text()).items()}
-    stored = read_stored(folder / "TotalSegmentator_s0011_labels_merged.nii.gz")
+    stored, names = _thorax(shared_data)
     whole = Geometry(stored.values.shape, stored.affine)
     shape = [whole.shape[k] // 2 for k in (2, 1, 0)]
     corner = whole.to_world(np.asarray(whole.shape) - 1)
@@ -107,16 +122,42 @@ def painted(shared_data: Path) -> Chest:
     return Chest(volume, sides[0], sides[1], organs["trachea"], organs)
 
 
-def _painted_hu(labels: Any, organs: dict[str, Mask]) -> Any:
-    """Lungs -850, trachea -980, bone 350, other organs 40, fat between and a body wall around them, air outside."""
-    bony = ("rib_", "vertebrae_", "sternum", "scapula_", "clavicula_", "humerus_", "costal_cartilages")
+@pytest.fixture(scope="session")
+def lifelike(shared_data: Path) -> Chest:
+    """The same organs painted as a CT shows them (``tests/lifelike.py``), at 3 mm."""
+    stored, names = _thorax(shared_data)
+    labels, fine = canonical_order(stored.values.astype(np.uint8), stored.affine)
+    used = np.flatnonzero(np.isin(labels, [v for v, n in names.items() if n.startswith("lung_")]).any(axis=(1, 2)))
+    first, last = max(0, int(used[0]) - 20), min(len(labels), int(used[-1]) + 21)
+    labels = labels[first:last][tuple(slice(n // 2 * 2) for n in (last - first, *labels.shape[1:]))]
+    shape = tuple(n // 2 for n in labels.shape)
+    geometry = fine.subgrid((first + 0.5, 0.5, 0.5), (2, 2, 2), shape)
+    hu = lifelike_ct.paint(labels, names, fine.spacing_mm[0], _body(labels[::2, ::2, ::2]))
+    value = {name: value for value, name in names.items()}
+    organs = {name: lifelike_ct.mostly(labels == value[name]) for name in ("heart", "aorta", "trachea")}
+    right, left = (lifelike_ct.mostly(lifelike_ct.lung(labels, names, side)) for side in ("right", "left"))
+    return Chest(Volume(hu, geometry), right, left, organs["trachea"], organs)
+
+
+def _thorax(shared_data: Path) -> tuple[StoredNifti, dict[int, str]]:
+    folder = shared_data / "seg" / "thorax-labels-s0011"
+    names = {int(k): v for k, v in json.loads((folder / "labels.json").read_text()).items()}
+    return read_stored(folder / "TotalSegmentator_s0011_labels_merged.nii.gz"), names
+
+
+def _body(labels: Any) -> Mask:
+    """Return a body wall around all organs, on their 3 mm grid."""
     wide = np.pad(labels > 0, ((0, 0), (15, 15), (15, 15)))
     closed = ndimage.binary_closing(wide, np.ones((1, 3, 3)), iterations=8)[:, 15:-15, 15:-15]
-    body = np.stack([ndimage.binary_fill_holes(ndimage.binary_dilation(plane, iterations=4)) for plane in closed])
-    hu = np.where(body, -90.0, -1000.0)
+    return np.stack([ndimage.binary_fill_holes(ndimage.binary_dilation(plane, iterations=4)) for plane in closed])
+
+
+def _painted_hu(labels: Any, organs: dict[str, Mask]) -> Any:
+    """Lungs -850, trachea -980, bone 350, other organs 40, fat between and a body wall around them, air outside."""
+    hu = np.where(_body(labels), -90.0, -1000.0)
     hu[labels > 0] = 40
     for name, mask in organs.items():
-        if name.startswith(bony):
+        if name.startswith(lifelike_ct.BONY):
             hu[mask] = 350
         elif name.startswith("lung_"):
             hu[mask] = -850

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from training.geometry import Geometry
 from training.io import read_ct
@@ -13,17 +12,7 @@ from training.partition import segment_organs
 from training.partition.grids import nearest_labels
 
 
-def threshold(volume, body):
-    """The plain way: below -400 HU within the body, the two largest parts, halves of the array."""
-    labels, _ = ndimage.label((volume.hu < -400) & body)
-    sizes = np.bincount(labels.reshape(-1))
-    sizes[0] = 0
-    lungs = np.isin(labels, np.argsort(sizes)[-2:])
-    halves = np.where(np.arange(volume.hu.shape[2]) < volume.hu.shape[2] / 2, 1, 2)
-    return lungs * halves
-
-
-def test_lungs_of_a_real_ct_beat_the_authors_recipe_and_a_threshold(real, dice) -> None:
+def test_lungs_of_a_real_ct_beat_the_authors_recipe_and_a_threshold(real, dice, threshold) -> None:
     ours = segment_organs(real.volume)
     theirs = segment_organs(real.volume, variant="authors")
     scores, authors = dice(ours.labels, real), dice(theirs.labels, real)
