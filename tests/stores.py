@@ -64,7 +64,7 @@ def make_store(
     create_store(folder, plan)
     for row, case in enumerate(cases):
         if row not in missing:
-            arrays = _organs(case.cells.n_cells) if organs else None
+            arrays = organ_arrays_of(case.cells.n_cells) if organs else None
             write_pending(folder, row, plan.layout, case, arrays, {"passed": True})
     with filling(folder) as store:
         store.gather()
@@ -109,7 +109,7 @@ def _of(first: Explanation, case: Explanation, name: str) -> Explanation:
     return replace(case, case_id=name, weights=first.weights, bias=first.bias, model=first.model, scores=scores)
 
 
-def _organs(n_cells: tuple[int, int, int]) -> dict[str, np.ndarray]:
+def organ_arrays_of(n_cells: tuple[int, int, int]) -> dict[str, np.ndarray]:
     bits = _organ_bits(n_cells)
     shares = [255 * (bits >> bit & 1) for bit in range(3)]
     body = np.full_like(bits, 255)

@@ -24,6 +24,7 @@ from training.cohort.jobs import Done, run_here, run_jobs
 from training.cohort.results import find_store
 from training.cohort.results.fill import Filling, Plan, check_same, create_store, filling
 from training.cohort.results.layout import FAILURES_FILE, LABELS_FOLDER, Layout, ZDtype
+from training.cohort.results.repair import Damage, mend
 from training.cohort.results.sources import Origin
 from training.cohort.results.store import LEFT, RIGHT, read_failures
 from training.cohort.sources import Record, checked
@@ -99,16 +100,28 @@ class Batch:
 
 @dataclass
 class Outcome:
-    """What a run came to: cases in all, done before, done now, and why the others failed, by name."""
+    """What a run came to: cases in all, done before, done now, and why the others failed, by name.
+
+    ``damaged`` cases were done before, and had to be done again; ``restored`` names what else was damaged.
+    """
 
     cases: int
     done_before: int = 0
     done: int = 0
     failures: dict[str, str] = field(default_factory=dict)
+    damaged: int = 0
+    restored: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {"cases": self.cases, "done_before": self.done_before, "done": self.done, "failed": len(self.failures)}
+        return {
+            "cases": self.cases,
+            "done_before": self.done_before,
+            "done": self.done,
+            "failed": len(self.failures),
+            "damaged": self.damaged,
+            "restored": list(self.restored),
+        }
 
 
 def prepare_batch(data: Path, store: Path, settings: BatchSettings, memo: Path | None = None) -> Batch:
@@ -264,8 +277,10 @@ def run_batch(
     progress: Progress | None = None,
     failed: Callable[[str, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    verify: bool = False,
+    found_damage: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Explain the cases that have no result yet; return what it came to.
+    """Explain the cases that have no result yet, or a damaged one; return what it came to.
 
     Parameters
     ----------
@@ -277,6 +292,10 @@ def run_batch(
         Called with the name of a case and why it failed, at once.
     cancelled
         Asked after every case.
+    verify
+        Read all results to find damage, not only what a quick look at every file shows.
+    found_damage
+        Called with words where something was damaged, before it is made again.
 
     Raises
     ------
@@ -286,12 +305,38 @@ def run_batch(
         If ``cancelled`` said so; what was done stays.
     """
     store = batch.work.store
-    with filling(store) as place, _gathered(place):
+    with filling(store, batch.plan) as place:
+        damage = mend(place, verify, progress if verify else None, cancelled)
+        if damage.rows or place.restored:
+            (found_damage or _mute)(_damage_words(damage, place.restored))
+        found = Outcome(len(batch.records), damaged=len(damage.rows), restored=place.restored)
+        _fill(batch, place, found, client, progress or _no_progress, failed or _silent, cancelled)
+    return found
+
+
+def _damage_words(damage: Damage, restored: Sequence[str]) -> str:
+    """Return in words what was damaged."""
+    n = len(damage.rows)
+    parts = [f"{counted(n, 'case')} ({', '.join(damage.names)}): explained again"] if n else []
+    parts += [f"{', '.join(restored)}: written again"] if restored else []
+    return f"The store was damaged. {'; '.join(parts)}."
+
+
+def _fill(
+    batch: Batch,
+    place: Filling,
+    found: Outcome,
+    client: Any | None,
+    tell: Progress,
+    failed: Callable[[str, str], None],
+    cancelled: Callable[[], bool] | None,
+) -> None:
+    """Explain what waits, and count it in ``found``."""
+    with _gathered(place):
         place.gather()
         rows = place.waiting()
-        found = Outcome(len(batch.records), done_before=len(batch.records) - len(rows))
-        failures = Failures(store)
-        tell = progress or _no_progress
+        found.done_before = found.cases - len(rows)
+        failures = Failures(place.path)
         tell(found.done_before, found.cases, "cases")
         for done in _results(batch, rows, client, cancelled):
             case, reason = done.item.record.case_id, _reason(done)
@@ -301,10 +346,9 @@ def run_batch(
             else:
                 found.failures[case] = reason
                 place.fail(done.item.row)
-                (failed or _silent)(case, reason)
+                failed(case, reason)
             place.gather(full_only=True)
             tell(found.done_before + found.done + len(found.failures), found.cases, "cases")
-    return found
 
 
 def _reason(done: Done[Job, Report]) -> str | None:
@@ -320,6 +364,10 @@ def _no_progress(_done: int, _total: int, _stage: str) -> None:
 
 
 def _silent(_case: str, _reason: str) -> None:
+    pass
+
+
+def _mute(_text: str) -> None:
     pass
 
 

@@ -25,7 +25,7 @@ from training.console import ERROR, AsJson, emit, progress_bars, reported, say, 
 from training.words import counted
 
 if TYPE_CHECKING:
-    from training.cohort.batch import Batch
+    from training.cohort.batch import Batch, Outcome
 
 
 class OrganBackend(StrEnum):
@@ -100,6 +100,13 @@ def batch(
             help="Folder in which organs are kept, so that another model over the same CTs need not find them again.",
         ),
     ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Read all that is kept before going on; what is damaged is made again. Default: a quick look.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Explain every CT of a cohort into one store, from which all maps follow. Not for clinical use."""
@@ -127,18 +134,28 @@ def batch(
             _say_size(prepared)
             open_for_filling(out, prepared.plan, Path(memo))
         with _client(workers, scheduler, device.value) as client, progress_bars() as progress:
-            found = run_batch(prepared, client, progress, lambda case, reason: say(f"{case}: {reason}"))
-        if as_json:
-            emit({**found.to_dict(), "store": out.name, "issues": [issue.to_dict() for issue in prepared.issues]})
-        else:
-            typer.echo(
-                f"{counted(found.cases, 'case')}: {found.done_before} done before, {found.done} now, "
-                f"{len(found.failures)} failed{' (failures.csv)' if found.failures else ''}.\n"
-                "For research only, not for clinical use."
-            )
-            wrote(out)
-        if found.failures:
-            raise typer.Exit(ERROR)
+            found = run_batch(prepared, client, progress, _say_failure, verify=verify, found_damage=say)
+        _print_outcome(found, prepared, out, as_json)
+
+
+def _say_failure(case: str, reason: str) -> None:
+    say(f"{case}: {reason}")
+
+
+def _print_outcome(found: Outcome, prepared: Batch, out: Path, as_json: bool) -> None:
+    """Tell what the run came to; raises ``typer.Exit`` if a case failed."""
+    if as_json:
+        emit({**found.to_dict(), "store": out.name, "issues": [issue.to_dict() for issue in prepared.issues]})
+    else:
+        again = f" ({counted(found.damaged, 'case')} of them again)" if found.damaged else ""
+        failed = f"{len(found.failures)} failed{' (failures.csv)' if found.failures else ''}"
+        typer.echo(
+            f"{counted(found.cases, 'case')}: {found.done_before} done before, {found.done} now{again}, {failed}.\n"
+            "For research only, not for clinical use."
+        )
+        wrote(out)
+    if found.failures:
+        raise typer.Exit(ERROR)
 
 
 def _say_size(prepared: Batch) -> None:

@@ -23,6 +23,7 @@ from training.cohort.results.fill import filling
 from training.explain import explain
 from training.geometry import CellLayout
 from training.io import read_ct
+from training.issues import InputError
 from training.models import load_model
 from training.partition.allowed import RegionSettings, allowed_regions, organ_cells
 from training.partition.segment import segment_organs
@@ -191,6 +192,72 @@ def test_killed_again_and_again_it_ends_with_the_same_store(
     assert open_store(out).sha256 == open_store(made).sha256
 
 
+def damage(store: Path) -> None:
+    """Do to a store what disks do: lost, cut off and changed files."""
+    for name in ("scores/c.0.0", "truth/c.0.0", "state/c.0", "organs/zarr.json"):
+        (store / name).unlink()
+    (store / "cases.csv").write_text("garbage")
+    for name in ("z/c.0.0.0.0.0", "authors_organs/c.0.0.0.0"):
+        content = (store / name).read_bytes()
+        (store / name).write_bytes(content[: len(content) // 2])
+
+
+def test_a_damaged_store_is_mended_as_its_message_says(made: Path, phantoms: Path, model: Path, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(made, tmp_path / "s"))
+    (store / "cases.csv").unlink()
+    with pytest.raises(InputError, match=r"cases\.csv.*`hirescam batch` with the same options and --verify"):
+        open_store(store)
+    damage(store)
+    evaluated = CliRunner().invoke(create_app(), ["evaluate", str(store), "-o", str(tmp_path / "results")])
+    assert evaluated.exit_code == 1
+    assert "--verify" in evaluated.stderr
+    done = run(phantoms, store, model, "--verify")
+    assert done.exit_code == 0, done.output
+    assert "6 cases (" in done.stderr
+    assert "6 cases: 0 done before, 6 now (6 cases of them again), 0 failed" in done.stdout
+    expected, found = arrays_of(made), arrays_of(store)
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(found[name], values) for name, values in expected.items())
+
+
+def test_one_flipped_byte_costs_one_case(made: Path, phantoms: Path, model: Path, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(made, tmp_path / "s"))
+    file = store / "z" / "c.0.0.0.0.0"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    done = json.loads(run(phantoms, store, model, "--verify", "--json").stdout)
+    assert (done["damaged"], done["done_before"], done["done"]) == (1, 5, 1)
+    expected, found = arrays_of(made), arrays_of(store)
+    assert all(np.array_equal(found[name], values) for name, values in expected.items())
+    assert json.loads(run(phantoms, store, model, "--verify", "--json").stdout)["damaged"] == 0
+
+
+def test_what_nothing_mends_says_what_helps(made: Path, phantoms: Path, model: Path, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(made, tmp_path / "s"))
+    (store / "zarr.json").write_text("{")
+    refused = run(phantoms, store, model)
+    assert refused.exit_code == 1
+    assert "delete the folder, then run `hirescam batch` again" in refused.stderr
+    assert len(list(store.rglob("c.*"))) == len(list(made.rglob("c.*")))
+    shutil.rmtree(store)
+    assert run(phantoms, store, model).exit_code == 0
+    assert len(open_store(store)) == 6
+
+
+def test_what_differs_is_named(made: Path, phantoms: Path, model: Path, tmp_path: Path) -> None:
+    for more, words in (
+        (("--keep", "float16"), "begun with Z as float32 (--keep), not float16; it is left"),
+        (("--heuristic", "authors"), "begun with heuristic paper, not authors; it is left"),
+        (("--split", "valid"), "begun with arrays of another size and splits all, not valid and another list of cases"),
+    ):
+        refused = run(phantoms, made, model, *more)
+        assert refused.exit_code == 1
+        assert words in refused.stderr
+    refused = run(phantoms, made, write_model(tmp_path / "other.safetensors", seed=1))
+    assert "begun with another model; it is left as it is" in refused.stderr
+
+
 def test_a_table_needs_no_labels_and_one_missing_ct_stops_nothing(phantoms: Path, model: Path, tmp_path: Path) -> None:
     (tmp_path / "Doe_Jane").mkdir()
     shutil.copyfile(phantoms / "phantom-000001" / "ct.nii.gz", tmp_path / "Doe_Jane" / "ct.nii.gz")
@@ -200,7 +267,7 @@ def test_a_table_needs_no_labels_and_one_missing_ct_stops_nothing(phantoms: Path
     done = run(tmp_path / "table.csv", tmp_path / "s", model, "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout) | {"issues": []} == {
-        "cases": 2, "done_before": 0, "done": 1, "failed": 1, "store": "s", "issues": []
+        "cases": 2, "done_before": 0, "done": 1, "failed": 1, "damaged": 0, "restored": [], "store": "s", "issues": []
     }  # fmt: skip
     store = open_store(tmp_path / "s")
     assert store.truth is None

@@ -3,7 +3,8 @@
 Cases are filled in by *blocks*. Arrays with a large row a case (Z, organ masks) have one chunk a case and one file a
 block, so that a case is read by itself and a cohort is some hundred files. Slice scores are cut by label within a
 block, so that one label of all cases is read without the others. Small rows (scores, geometries) are cut into chunks of
-thousands of cases, so that a whole column is a few reads. Of N cases, M labels, Z [H, F, D1, D2]:
+thousands of cases, so that a whole column is a few reads. Every chunk that belongs to a case with a result is there,
+with a checksum (:mod:`training.cohort.results.files`). Of N cases, M labels, Z [H, F, D1, D2]:
 
 ============== ======= ==================== ======================================================================
 array          type    shape                what
@@ -30,20 +31,18 @@ case_bias      float32 N, M                 score for Z = 0, likewise
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import zarr
-from zarr.codecs import ZstdCodec
-from zarr.storage import LocalStore
 
 from training.geometry import CellLayout, ReceptiveField
 
 SCHEMA = "hirescam-cohort"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: chunks without a checksum, those of zeros alone left out, so that a missing one could not be told from zeros."""
 
 CASES_FILE, DETAILS_FOLDER, PENDING_FOLDER, LOCK_FILE = "cases.csv", "details", "pending", "batch.lock"
 FAILURES_FILE, DATA_FILE, LABELS_FOLDER = "failures.csv", "data.json", "labels"
@@ -78,12 +77,17 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """One array: its type, the shape of a case's row, how it is cut, and what stands where nothing was written."""
+    """One array: its type, the shape of a case's row, how it is cut, and what stands for cases without a result."""
 
     dtype: str
     row: Shape
     cut: Literal["case", "label", "column"]
-    fill: int = 0
+    blank: int = 0
+
+    @property
+    def fill(self) -> float:
+        """What stands for cases without a result: ``blank``; NaN in arrays of floats, which nobody takes for one."""
+        return math.nan if np.dtype(self.dtype).kind == "f" else self.blank
 
     @property
     def row_bytes(self) -> int:
@@ -170,9 +174,22 @@ class Layout:
         """Return the rows of a block."""
         return self._rows(block, self.block)
 
-    def rows_of_file(self, spec: ArraySpec, rows: range) -> range:
-        """Return the rows that are written together with those of a block."""
-        return self._rows(rows.start // LARGEST_BLOCK, LARGEST_BLOCK) if spec.cut == "label" else rows
+    def rows_in_file(self, spec: ArraySpec) -> int:
+        """Return how many cases lie in one file of an array; the last has the rest."""
+        return {"case": self.block, "label": LARGEST_BLOCK, "column": COLUMN_ROWS}[spec.cut]
+
+    def file_of(self, spec: ArraySpec, row: int) -> range:
+        """Return the rows that lie in one file with ``row``, and are written together."""
+        size = self.rows_in_file(spec)
+        return self._rows(row // size, size)
+
+    def cut(self, spec: ArraySpec) -> tuple[Shape, Shape | None]:
+        """Return the shapes of an array's chunk and shard (None: chunks are files)."""
+        if spec.cut == "case":
+            return (1, *spec.row), (self.block, *spec.row)
+        if spec.cut == "label":
+            return (LARGEST_BLOCK, 1, *spec.row[1:]), (LARGEST_BLOCK, *spec.row)
+        return (COLUMN_ROWS, *spec.row), None
 
     def _rows(self, number: int, size: int) -> range:
         return range(number * size, min((number + 1) * size, self.n_cases))
@@ -197,30 +214,3 @@ class Layout:
         slices, rows, columns = (ReceptiveField(**field) for field in data["cells"]["fields_px"])
         h, d1, d2 = data["cells"]["n_cells"]
         return cls(**{**data, "cells": CellLayout((h, d1, d2), (slices, rows, columns))})
-
-
-def create_arrays(folder: Path, layout: Layout, attributes: Mapping[str, Any]) -> zarr.Group:
-    """Make an empty store at ``folder`` and return its group."""
-    group = zarr.create_group(LocalStore(folder), zarr_format=3, attributes=dict(attributes))
-    for name, spec in layout.arrays().items():
-        chunk, shard = _cut(spec, layout.block)
-        group.create_array(
-            name,
-            shape=(layout.n_cases, *spec.row),
-            dtype=spec.dtype,
-            chunks=chunk,
-            shards=shard,
-            fill_value=spec.fill,
-            compressors=ZstdCodec(level=1),
-            chunk_key_encoding={"name": "default", "separator": "."},
-        )
-    return group
-
-
-def _cut(spec: ArraySpec, block: int) -> tuple[Shape, Shape | None]:
-    """Return the shapes of chunk and shard."""
-    if spec.cut == "case":
-        return (1, *spec.row), (block, *spec.row)
-    if spec.cut == "label":
-        return (LARGEST_BLOCK, 1, *spec.row[1:]), (LARGEST_BLOCK, *spec.row)
-    return (COLUMN_ROWS, *spec.row), None

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
-from zarr.storage import LocalStore
 
 from training.cohort.results import layout as names
-from training.cohort.results.layout import DONE, ORGAN_GRIDS, SCHEMA, SCHEMA_VERSION, Layout
+from training.cohort.results.details import read_details
+from training.cohort.results.files import Arrays, damaged, find_store, read_about
+from training.cohort.results.layout import DONE, ORGAN_GRIDS, Layout
 from training.cohort.results.organs import labels_of, masks_of, organ_cells_from
 from training.cohort.results.sources import CaseSource, Origin, read_origin
 from training.explain.placement import Placement
@@ -37,17 +36,7 @@ Float32Array = npt.NDArray[np.float32]
 RIGHT, LEFT = 1, 2
 """Bits of the array ``sides``."""
 
-_WAY_OUT = "Run `hirescam batch` again: it goes on, and leaves what is whole."
-
-
-def find_store(path: str | os.PathLike[str]) -> Path | None:
-    """Return ``path`` if a cohort store of any version is there, else None."""
-    try:
-        content = json.loads((Path(path) / "zarr.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # nothing there, or another program's file
-        return None
-    attributes = content.get("attributes", {}) if isinstance(content, dict) else {}
-    return Path(path) if isinstance(attributes, dict) and attributes.get("schema") == SCHEMA else None
+_GO_ON = "Run `hirescam batch` again: it goes on, and leaves what is whole."
 
 
 def open_store(path: str | os.PathLike[str]) -> CohortStore:
@@ -56,17 +45,18 @@ def open_store(path: str | os.PathLike[str]) -> CohortStore:
     Raises
     ------
     InputError
-        Nothing there; not a cohort store; of a newer schema; damaged.
+        Nothing there; not a cohort store; of another schema; damaged.
     """
     folder = find_store(path)
     if folder is None:
-        way_out = "Give the folder that `hirescam batch` wrote."
-        raise InputError(error("not-a-store", "is no cohort store", way_out, Path(path).name))
+        fact = f"is no cohort store{'' if Path(path).exists() else ': there is no such folder'}"
+        way_out = "Give a folder that `hirescam batch` wrote."
+        raise InputError(error("not-a-store", fact, way_out, Path(path).name))
+    about = read_about(folder)
     try:
-        group = zarr.open_group(LocalStore(folder, read_only=True), mode="r", zarr_format=3)
-        return CohortStore(folder, group)
+        return CohortStore(folder, about)
     except (OSError, KeyError, TypeError, ValueError) as failure:
-        raise damaged(folder, f"{type(failure).__name__}: {failure}") from failure
+        raise damaged(folder, f"{type(failure).__name__}: {failure}", can_be_mended=False) from failure
 
 
 class CohortStore:
@@ -79,29 +69,29 @@ class CohortStore:
     ----------
     path
         Folder of the store.
-    group
-        Its zarr group, opened for reading.
+    about
+        Its metadata, from :func:`training.cohort.results.files.read_about`.
     """
 
-    def __init__(self, path: Path, group: zarr.Group) -> None:
+    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         self.path = path
-        self._group = group
-        self._about: dict[str, Any] = dict(group.attrs)
-        if self._about["schema_version"] != SCHEMA_VERSION:
-            fact = f"is of schema {self._about['schema_version']}, this program reads schema {SCHEMA_VERSION}"
-            raise InputError(error("wrong-schema", fact, "Update hirescam-napari, or make it again.", path.name))
+        self._about = about
         self.labels: tuple[str, ...] = tuple(self._about["labels"])
         self.model = ModelInfo.from_dict(self._about["model"])
         self.layout = Layout.from_dict(self._about["layout"])
         self.input_spec = InputSpec.from_dict(self._about["input_spec"])
+        self._arrays = Arrays(path, self.layout)
         self.planned, splits = self._read_cases()
-        self._rows = np.flatnonzero(np.asarray(self._array("state")[...]) == DONE)
+        self._rows = np.flatnonzero(self._arrays.read("state") == DONE)
         self.cases: tuple[str, ...] = tuple(self.planned[row] for row in self._rows)
         self.splits: tuple[str, ...] = tuple(splits[row] for row in self._rows)
         self._position = {name: n for n, name in enumerate(self.cases)}
 
     def _read_cases(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        text = (self.path / names.CASES_FILE).read_bytes()
+        try:
+            text = (self.path / names.CASES_FILE).read_bytes()
+        except OSError as failure:
+            raise damaged(self.path, f"{names.CASES_FILE} is missing or unreadable") from failure
         if hashlib.sha256(text).hexdigest() != self._about["cases_sha256"]:
             raise damaged(self.path, f"{names.CASES_FILE} was changed")
         rows = list(csv.reader(text.decode("utf-8").splitlines()))[1:]
@@ -114,10 +104,10 @@ class CohortStore:
         done = counted_of(len(self), len(self.planned), "case")
         return f"CohortStore({self.path.name}, {self.model.name}, {done}, {counted(len(self.labels), 'label')})"
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """Identity of the store: SHA-256 of its metadata (model, cases, settings), the same as it is filled."""
-        return hashlib.sha256(json.dumps(self._about, sort_keys=True).encode()).hexdigest()
+        return str(self._about["sha256"])
 
     @property
     def cells(self) -> CellLayout:
@@ -155,7 +145,7 @@ class CohortStore:
             raise KeyError(f"the store has no case {case!r}")
         reason = self.failures.get(case)
         fact = f"case {case} failed: {reason}" if reason else f"case {case} is not explained yet"
-        raise InputError(error("no-result", fact, _WAY_OUT, self.path.name))
+        raise InputError(error("no-result", fact, _GO_ON, self.path.name))
 
     def index(self, label: str) -> int:
         """Return the position of ``label``; raises ``KeyError`` if the model has no such label."""
@@ -219,7 +209,7 @@ class CohortStore:
 
     def label_slice_scores(self, label: str) -> Float32Array:
         """Return the slice scores of one label in all cases, float32 [N, H]."""
-        values: Float32Array = np.asarray(self._array("slice_scores")[:, self.index(label)])[self._rows]
+        values: Float32Array = self._arrays.read_label("slice_scores", self.index(label), self._rows)
         return values
 
     def explanation(self, case: str) -> Explanation:
@@ -263,11 +253,9 @@ class CohortStore:
         """Return what else is known of a case: device, precision, seconds, issues, provenance, organs' quality."""
         row = int(self._rows[self.position(case)])
         try:
-            lines = details_file(self.path, row).read_bytes().split(b"\n")
-            found: dict[str, Any] = json.loads(lines[row % names.LARGEST_BLOCK])
-        except (OSError, ValueError, IndexError) as failure:
+            return read_details(self.path, row)
+        except (OSError, ValueError) as failure:
             raise damaged(self.path, f"details of case {case}: {type(failure).__name__}") from failure
-        return found
 
     def organ_bits(self, case: str, grid: str = "receptive_field") -> npt.NDArray[np.uint8] | None:
         """Return the organs of every cell as bits (bit v - 1 for organ v), uint8 [H, D1, D2]; None if none are kept.
@@ -351,35 +339,16 @@ class CohortStore:
     def _column(self, name: str) -> npt.NDArray[Any]:
         """Return all rows of an array with small rows; it is read once and kept."""
         if name not in self._columns:
-            values = self._kept(lambda: np.asarray(self._array(name)[...]), name)
-            self._columns[name] = values[self._rows] if name in self.layout.arrays() else values
+            values = self._arrays.read(name)
+            self._columns[name] = values[self._rows] if name in self._arrays.specs else values
         return self._columns[name]
 
     def _read(self, name: str, case: str) -> npt.NDArray[Any]:
         """Return one row of an array with one chunk a case."""
-        row = int(self._rows[self.position(case)])
-        return self._kept(lambda: np.asarray(self._array(name)[row]), name)
-
-    def _kept(self, read: Callable[[], npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
-        try:
-            return read()
-        except (OSError, ValueError, RuntimeError) as failure:
-            raise damaged(self.path, f"{name}: {type(failure).__name__}") from failure
+        return self._arrays.read(name, int(self._rows[self.position(case)]))
 
     @cached_property
     def _columns(self) -> dict[str, npt.NDArray[Any]]:
-        return {}
-
-    def _array(self, name: str) -> zarr.Array[Any]:
-        if name not in self._arrays:
-            found = self._group.get(name)
-            if not isinstance(found, zarr.Array):
-                raise damaged(self.path, f"array {name!r} is missing")
-            self._arrays[name] = found
-        return self._arrays[name]
-
-    @cached_property
-    def _arrays(self) -> dict[str, zarr.Array[Any]]:
         return {}
 
 
@@ -393,15 +362,9 @@ def read_failures(store: Path) -> dict[str, str]:
     file = store / names.FAILURES_FILE
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as stream:
-        return {row["case"]: row["reason"] for row in csv.DictReader(stream)}
-
-
-def details_file(store: Path, row: int) -> Path:
-    """Return the file with one line of JSON for a row of the store and for each of those around it."""
-    return store / names.DETAILS_FOLDER / f"{row // names.LARGEST_BLOCK:06d}.jsonl"
-
-
-def damaged(folder: Path, detail: str) -> InputError:
-    """Return the error for a store that is not whole."""
-    return InputError(error("damaged-store", f"the store is incomplete or damaged ({detail})", _WAY_OUT, folder.name))
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            return {row["case"]: row["reason"] for row in csv.DictReader(stream)}
+    except (ValueError, KeyError, csv.Error) as failure:
+        way_out = "Remove it; `hirescam batch` writes it again."
+        raise InputError(error("damaged-store", "was changed, and cannot be read", way_out, file.name)) from failure

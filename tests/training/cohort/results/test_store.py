@@ -122,7 +122,7 @@ def test_damage_is_found(tmp_path: Path) -> None:
 
 
 def test_other_things_are_no_stores(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no cohort store"):
+    with pytest.raises(InputError, match="no cohort store: there is no such folder"):
         open_store(tmp_path / "nothing")
     store = make_store(tmp_path / "s", n_cases=2)
     metadata = json.loads((store / "zarr.json").read_text())

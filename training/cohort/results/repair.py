@@ -1,0 +1,111 @@
+"""Looking for damage in the results of a store: the cases that it hit are forgotten, and explained again.
+
+The quick look finds what is missing, empty or cut off: it reads all columns and details, and of every other file its
+index and one chunk. The thorough one reads everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.cohort.results import layout as names
+from training.cohort.results.details import details_rows
+from training.cohort.results.fill import Filling
+from training.cohort.results.layout import DONE, LARGEST_BLOCK, ArraySpec
+from training.cohort.results.plan import TABLE_ARRAYS
+from training.cohort.results.restore import can_read
+from training.issues import Cancelled, InputError
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What was found: names of arrays (or ``details``), and the rows of the cases that must be explained again."""
+
+    names: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
+
+
+def mend(
+    place: Filling, thorough: bool, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+) -> Damage:
+    """Look for damage in the results of a store and forget the cases that it hit; return what was found.
+
+    Parameters
+    ----------
+    thorough
+        Read everything.
+    progress
+        Called with (done, total, "looking for damage"): files.
+    cancelled
+        Asked before every file.
+
+    Raises
+    ------
+    Cancelled
+        If ``cancelled`` said so; nothing is forgotten then.
+    """
+    found: dict[str, set[int]] = {}
+    look = _Look(place, thorough)
+    parts = list(look.parts())
+    for number, (name, rows) in enumerate(parts):
+        if cancelled is not None and cancelled():
+            raise Cancelled("looking for damage was cancelled")
+        if bad := look.bad_rows(name, rows):
+            found.setdefault(name, set()).update(bad)
+        if progress is not None:
+            progress(number + 1, len(parts), "looking for damage")
+    rows_to_do = tuple(sorted(set().union(*found.values())))
+    place.forget(rows_to_do)
+    return Damage(tuple(found), rows_to_do)
+
+
+class _Look:
+    """Looks at one file after the other."""
+
+    def __init__(self, place: Filling, thorough: bool) -> None:
+        self._place, self._thorough = place, thorough
+        self._specs = {
+            name: spec for name, spec in place.layout.arrays().items() if name not in ("state", *TABLE_ARRAYS)
+        }
+
+    def parts(self) -> Iterator[tuple[str, range]]:
+        """Yield array (or ``details``) and rows of every file."""
+        n = self._place.layout.n_cases
+        for start in range(0, n, LARGEST_BLOCK):
+            yield names.DETAILS_FOLDER, range(start, min(start + LARGEST_BLOCK, n))
+        for name, spec in self._specs.items():
+            for start in range(0, n, self._place.layout.rows_in_file(spec)):
+                yield name, self._place.layout.file_of(spec, start)
+
+    def bad_rows(self, name: str, rows: range) -> set[int]:
+        """Return the cases with results, of those in a file, whose part of it cannot be read."""
+        done = [row for row in rows if self._place.state[row] == DONE]
+        if not done:
+            return set()
+        if name == names.DETAILS_FOLDER:
+            return set(done) - set(details_rows(self._place.path, rows))
+        return self._bad_in_array(name, self._specs[name], rows, done)
+
+    def _bad_in_array(self, name: str, spec: ArraySpec, rows: range, done: list[int]) -> set[int]:
+        span, arrays = slice(rows.start, rows.stop), self._place.arrays
+        if spec.cut == "case":
+            is_whole = not self._thorough and can_read(arrays, name, done[0])
+            return set() if is_whole else {row for row in done if not self._is_whole(name, row)}
+        selection = span if spec.cut == "column" or self._thorough else (span, 0)
+        return set() if can_read(arrays, name, selection) else set(done)
+
+    def _is_whole(self, name: str, row: int) -> bool:
+        arrays = self._place.arrays
+        if name != "z" or not can_read(arrays, "z_sha256", row):
+            return can_read(arrays, name, row)
+        try:
+            z = np.ascontiguousarray(arrays.read(name, row))
+        except InputError:
+            return False
+        return hashlib.sha256(z.data).digest() == arrays.read("z_sha256", row).tobytes()
