@@ -26,11 +26,11 @@ import numpy as np
 import zarr
 
 from training.cohort.results import open_store
+from training.cohort.results.details import details_file
 from training.cohort.results.fill import Plan, create_store, filling, write_pending
 from training.cohort.results.layout import DONE, LARGEST_BLOCK, Layout
 from training.cohort.results.organs import organ_arrays
 from training.cohort.results.sources import Origin
-from training.cohort.results.details import details_file
 from training.explain import cam
 from training.explain.result import Explanation, ModelInfo
 from training.geometry import CellLayout, Geometry, ReceptiveField
