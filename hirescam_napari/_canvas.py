@@ -133,7 +133,8 @@ class Canvas:
             _apply_map(self.maps[map_plan.method], map_plan, before, draw=not moves)
         if not plan.maps:
             self._hide_maps()
-        self.overlays.set_title(plan.title, plan.side_by_side)  # before the grid: napari counts what is visible then
+        self.overlays.set_grid(plan.side_by_side)  # before the grid: napari counts what is visible then
+        self.overlays.set_title(plan.title)
         if self.maps and (old is None or old.side_by_side != plan.side_by_side):
             self._set_grid(plan.side_by_side)
         if self.organs.apply(plan):

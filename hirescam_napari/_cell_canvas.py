@@ -87,7 +87,7 @@ class CellCanvas(Canvas):
             for layer in self.cts[:1]:
                 layer.contrast_limits = plan.window_hu
         self._follow(old, plan)
-        self.overlays.set_title(grid.title, side_by_side=True)
+        self.overlays.set_title(grid.title)
         self.overlays.set_scale_words(grid.words)
 
     def show_field(self, box_mm: tuple[float, float, float, float] | None) -> None:
@@ -151,7 +151,8 @@ class CellCanvas(Canvas):
                 self.set_slice_mm(position)
 
     def _lay_out(self, grid: GridPlan) -> None:
-        self.overlays.set_title(grid.title, side_by_side=True)  # before the grid: napari counts what is visible then
+        self.overlays.set_grid(True)  # before the grid: napari counts what is visible then
+        self.overlays.set_title(grid.title)
         for layer in self.cell_maps:
             layer.colorbar.visible = len(grid.cells) <= CROWDED
             layer.name_overlay.font_size = NAME_SIZE if len(grid.cells) <= CROWDED else SMALL_NAME_SIZE

@@ -19,7 +19,7 @@ from hirescam_napari.views._words import percent, signed
 from hirescam_napari.views.compare import ComparePanel, SheetChoice
 from training.cohort.results import CohortStore, open_store
 from training.cohort.run_report import report_beside
-from training.evaluate.compare import Disagreement, cohort_disagreements, sheet_entries
+from training.evaluate.compare import Disagreement, Order, cohort_disagreements, sheet_entries
 from training.evaluate.contact_sheet import Tile, read_tiles
 from training.evaluate.sheet_file import is_sheet_name, sheet_issues, write_sheet
 from training.explain.placement import Placement
@@ -35,6 +35,7 @@ class Sheet(NamedTuple):
     method: Method
     placement: Placement
     tiles: list[Tile]
+    order: Order
     seconds: float
 
 
@@ -96,7 +97,7 @@ class CohortComparer(QObject):
             start = time.perf_counter()
             entries = sheet_entries(store, label, choice.order, choice.count, progress, cancelled)
             tiles = read_tiles(store, label, entries, method, placement, choice.with_cts, progress, cancelled)
-            return Sheet(label, method, placement, tiles, time.perf_counter() - start)
+            return Sheet(label, method, placement, tiles, choice.order, time.perf_counter() - start)
 
         return self._start(work, self._on_sheet)
 
@@ -105,10 +106,10 @@ class CohortComparer(QObject):
         if self.sheet is None or self.store is None or not is_sheet_name(path):
             self.panel.set_status("Make a sheet first, and name a .png, .pdf or .svg file.")
             return
-        label, method, placement, tiles, seconds = self.sheet
+        label, method, placement, tiles, order, seconds = self.sheet
         window = WINDOWS[self.controller.state.window].limits_hu
         try:
-            write_sheet(path, self.store, label, tiles, method, placement, window, {"reading": seconds})
+            write_sheet(path, self.store, label, tiles, method, placement, window, {"reading": seconds}, order)
             issues = sheet_issues(self.store, tiles)
         except InputError as refused:
             self.panel.set_status(error_text(refused))

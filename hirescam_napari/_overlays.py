@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from math import ceil
 
 from napari.components import ViewerModel
 from napari.components.overlays import TextOverlay
@@ -21,6 +22,13 @@ _NOTICE_COLOR = "#ffc04d"
 _WRAP = 24
 """Characters per line: what fits between the edge and the middle of a canvas in a window of 1366 px."""
 
+_FOOT_SIZE, _LETTER_SIZE = 10, 14
+_PX_PER_CHARACTER, _LEAST_CHARACTERS = 9.5, 24
+"""Width of a character of the foot, about; it is never broken into lines shorter than this."""
+
+_BAR_ROOM_PX = 170
+"""Kept free for the scale bar beside the foot of a grid."""
+
 
 class Overlays:
     """The session's overlays in one viewer; they are made when there is something to say and kept."""
@@ -28,27 +36,76 @@ class Overlays:
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
         self._legend: set[str] = set()
+        self._grid = False
+        self._slice = self._words = ""
+        self._notices: Sequence[str] = ()
         viewer.canvas.overlay_tiling.bottom_left = "vertical"
         viewer.dims.events.order.connect(self.set_letters)
         viewer.dims.events.ndisplay.connect(self.set_letters)
         viewer.scene.camera.events.orientation.connect(self.set_letters)
+        viewer.canvas.events.size.connect(self._on_size)
 
-    def set_title(self, text: str, side_by_side: bool = False) -> None:
+    def set_grid(self, on: bool) -> None:
+        """Lay the words out for a grid of cells, or for one canvas.
+
+        Cells are narrow: in a grid what colors stand for runs along the foot of all of them, and the letter at the
+        bottom of every cell stands above that.
+        """
+        if self._grid != on:
+            self._grid = on
+            self._show_foot()
+
+    def set_title(self, text: str) -> None:
         """Show abnormality and probability at the top left of every canvas, clear of the letter in the middle."""
         lines = "\n".join(_wrap(text))
-        self._text(TITLE, "top_left", f"\n{lines}" if lines and side_by_side else lines, 11, gridded=True)
+        self._text(TITLE, "top_left", f"\n{lines}" if lines and self._grid else lines, 11, gridded=True)
 
     def set_slice(self, text: str) -> None:
         """Show at the bottom left which slice is drawn, and that it is for research."""
-        self._text(SLICE, "bottom_left", f"{NOT_FOR_CLINICAL_USE}\n{text}" if text else "")
+        if text != self._slice:
+            self._slice = text
+            self._show_foot()
 
     def set_scale_words(self, text: str) -> None:
-        """Show at the bottom right, above the scale bar, what the colors stand for."""
-        self._text(SCALE, "bottom_right", "\n".join(_wrap(text)))
+        """Show what the colors stand for: at the bottom right, above the scale bar, or along the foot of a grid."""
+        if text != self._words:
+            self._words = text
+            self._show_foot()
 
     def set_notices(self, notices: Sequence[str]) -> None:
         """Show at the bottom left what has to be known before a prediction or a mask is believed."""
-        self._text(NOTICE, "bottom_left", "\n".join(notices), color=_NOTICE_COLOR)
+        if notices != self._notices:
+            self._notices = notices
+            self._text(NOTICE, "bottom_left", "\n".join(notices), color=_NOTICE_COLOR)
+            self._show_foot()
+
+    def _show_foot(self) -> None:
+        """Show the words at the bottom, and the letters above them."""
+        slice_words = [NOT_FOR_CLINICAL_USE, self._slice] if self._slice else []
+        if not self._grid:
+            self._text(SLICE, "bottom_left", "\n".join(slice_words), _FOOT_SIZE)
+            self._text(SCALE, "bottom_right", "\n".join(_wrap(self._words)), _FOOT_SIZE)
+        else:
+            self._text(SCALE, "bottom_right", "")
+            self._text(SLICE, "bottom_left", "\n".join(self._foot_lines(slice_words)), _FOOT_SIZE)
+        self.set_letters()
+
+    def _foot_lines(self, slice_words: Sequence[str]) -> list[str]:
+        room = int((self.viewer.canvas.size[1] - _BAR_ROOM_PX) / _PX_PER_CHARACTER)
+        words = textwrap.wrap(self._words, max(room, _LEAST_CHARACTERS))
+        return [*words, *([" · ".join(slice_words)] if slice_words else [])]
+
+    def _foot_height(self) -> int:
+        """Return over how many lines the letter at the bottom stands: the foot's height in lines of its own size."""
+        if not self._grid:
+            return 0
+        lines = self.text(SLICE).split("\n") if self.text(SLICE) else []
+        return ceil((len(lines) + len(self._notices)) * _FOOT_SIZE / _LETTER_SIZE)
+
+    def _on_size(self) -> None:
+        """Break the foot's lines anew for another width; of two canvases in a viewer, the one that shows something."""
+        if self._grid and (self._slice or self._words):
+            self._show_foot()
 
     def set_legend(self, entries: Sequence[tuple[str, str]]) -> None:
         """Show at the bottom left what the contours are: (words, color) a line."""
@@ -63,7 +120,10 @@ class Overlays:
         """Show the patient's sides at the edges of every canvas (2-D only) and the scale bar in mm."""
         letters = edge_letters(self.viewer)
         for side, position in _SIDES.items():
-            self._text(f"hirescam_{side}", position, letters.get(side, ""), 14, _LETTER_COLOR, gridded=True)
+            letter = letters.get(side, "")
+            below = "\n " * self._foot_height() if letter and side == "bottom" else ""
+            name, in_box = f"hirescam_{side}", side in ("left", "right")  # these lie on the CT and its map
+            self._text(name, position, letter + below, _LETTER_SIZE, _LETTER_COLOR, gridded=True, box=in_box)
         bar = self.viewer.canvas.overlays.scale_bar
         bar.box, bar.font_size = False, 10
         bar.visible = bool(letters)
@@ -81,6 +141,7 @@ class Overlays:
 
     def clear(self) -> None:
         """Take everything off the canvas."""
+        self._grid, self._slice, self._words, self._notices = False, "", "", ()
         for name in (TITLE, SLICE, SCALE, NOTICE, *(f"hirescam_{side}" for side in _SIDES)):
             self._text(name, "top_left", "")
         self.set_legend(())
@@ -99,12 +160,13 @@ class Overlays:
         font_size: float = 10,
         color: str = _TEXT_COLOR,
         gridded: bool = False,
+        box: bool = False,
     ) -> None:
         overlays = self.viewer.canvas.overlays
         if name not in overlays:
             if not text:
                 return
-            look = {"position": position, "font_size": font_size, "color": color, "box": False, "gridded": gridded}
+            look = {"position": position, "font_size": font_size, "color": color, "box": box, "gridded": gridded}
             overlays[name] = TextOverlay(text=text, visible=True, **look)
             return
         overlay = overlays[name]

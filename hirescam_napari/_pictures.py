@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from napari.viewer import Viewer
 from PIL import Image
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
 from hirescam_napari._layers import to_display
@@ -57,10 +58,11 @@ def save_window(viewer: Viewer, path: Path) -> Path:
 
 
 def settle(seconds: float = SETTLE_S) -> None:
-    """Let the window draw what is due."""
+    """Let the window draw what is due, without widgets that are gone but for a running event loop to delete them."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         QApplication.processEvents()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         time.sleep(0.01)
 
 

@@ -208,7 +208,7 @@ def scale_words(state: ViewState) -> str:
     """Return in one sentence what the color bars stand for; their numbers are beside them."""
     end = SCALE_ENDS[state.scaling]
     if state.signed and state.scaling != "paper":
-        return f"Red for, blue against; ends at {end}"
+        return f"Red for, blue against; ends at {end.replace('maximum', 'largest magnitude')}"
     return f"Colors: evidence for, 0 to {end}"
 
 

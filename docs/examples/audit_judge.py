@@ -10,7 +10,7 @@ def build() -> AuditJudge:
     panel.show_prediction(
         title="False negative: pleural effusion",
         facts="Case case-031. Probability 8 %, threshold 50 %.",
-        suggestion="Evidence spread, most of it in no one place.",
+        suggestion="Evidence spread, more than half of it in no one place.",
         books="Score −2.44 = bias −6.67; allowed organ +1.2 −0.4; other organs +1.1 −0.2.",
         report="Report: “Small left pleural effusion.”",
     )

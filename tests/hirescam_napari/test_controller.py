@@ -14,7 +14,7 @@ from hirescam_napari._controller import Controller
 from hirescam_napari._keys import KEYS
 from hirescam_napari._layers import picture_of, to_display
 from hirescam_napari._overlays import NOT_FOR_CLINICAL_USE, SLICE, TITLE
-from hirescam_napari._resolve import NO_CT
+from hirescam_napari._resolve import NO_CT, slice_text
 from hirescam_napari._state import Layout, ViewState
 from training.explain.result import Explanation
 from training.volume import Provenance, Volume
@@ -334,6 +334,30 @@ def test_the_canvas_says_label_caution_scale_and_slice(opened: Controller) -> No
         assert layer.colorbar.visible
         assert layer.name_overlay.visible
     assert opened.viewer.canvas.overlays.scale_bar.visible
+
+
+def test_in_a_grid_the_words_run_along_the_foot_and_letters_stand_above_them(opened: Controller) -> None:
+    overlays, canvas = opened.canvas.overlays, opened.viewer.canvas
+    canvas.size = (700, 960)
+    opened.change(layout=Layout.SIDE_BY_SIDE)
+    foot = overlays.text(SLICE).split("\n")
+    assert foot == [
+        opened.plan.scale_words,
+        f"Not for clinical use · {slice_text(opened.case, opened.canvas.slice_mm)}",
+    ]
+    assert overlays.text("hirescam_scale") == ""
+    assert overlays.text("hirescam_bottom") == "P\n \n "
+    canvas.size = (700, 420)
+    assert len(overlays.text(SLICE).split("\n")) == 3
+    assert overlays.text("hirescam_bottom").count("\n") == 3
+    opened.change(layout=Layout.OVERLAY)
+    assert overlays.text("hirescam_bottom") == "P"
+    assert overlays.text("hirescam_scale").replace("\n", " ") == opened.plan.scale_words
+
+
+def test_the_sides_letters_have_a_ground_to_be_read_on(opened: Controller) -> None:
+    boxes = {side: opened.viewer.canvas.overlays[f"hirescam_{side}"].box for side in ("left", "right", "top", "bottom")}
+    assert boxes == {"left": True, "right": True, "top": False, "bottom": False}
 
 
 def test_disconnecting_leaves_the_viewer_as_it_was(case: Case) -> None:

@@ -117,7 +117,8 @@ def _write_sheet(
     start = time.perf_counter()
     entries = sheet_entries(store, label, order, cases, progress, pairs=pairs)
     tiles = read_tiles(store, label, entries, with_cts=with_cts, progress=progress)
-    write_sheet(path, store, label, tiles, seconds={"reading": time.perf_counter() - start})
+    spent = {"reading": time.perf_counter() - start}
+    write_sheet(path, store, label, tiles, seconds=spent, order=order, pairs=pairs)
     return sheet_issues(store, tiles)
 
 

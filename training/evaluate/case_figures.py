@@ -18,12 +18,14 @@ import numpy.typing as npt
 from training.evaluate.figure_marks import (
     BACKGROUND,
     Extent,
+    bar_words,
     colormap,
     draw_colour_bar,
     draw_mm_bar,
     framed,
     mark_sides,
     plane_extent,
+    window_words,
 )
 from training.evaluate.figure_text import balanced, draw_lines, height_inches, width_inches, wrapped
 from training.explain.display import Display, PerLabel, Policy
@@ -44,7 +46,7 @@ FORMATS: tuple[FigureFormat, ...] = ("png", "pdf", "svg")
 
 PANEL_INCHES = 3.2
 _MARGIN, _GAP = 0.12, 0.06
-_PANEL_TITLE, _BAR = 0.22, 0.42
+_PANEL_TITLE, _BAR = 0.22, 0.44
 """Inches above a panel for its title; below it for its colour bar, without the words."""
 
 _NAME, _SAID, _SMALL = 13.0, 9.0, 6.5
@@ -229,7 +231,7 @@ class CaseFigure:
             blank = np.zeros(self.picture.geometry.shape[1:], np.int16)
             own = plane_extent(self.picture.geometry)
             self._cts.append(axes.imshow(blank, gray, vmin=low, vmax=high, extent=own, interpolation="bilinear"))
-        title = f"CT ({self.style.window_hu[0]:g} to {self.style.window_hu[1]:g} HU)"
+        title = f"CT ({window_words(self.style.window_hu)})"
         if method is not None:
             self._maps[method] = self._draw_map(axes, method)
             title = METHOD_NAMES[method]
@@ -253,7 +255,8 @@ class CaseFigure:
     def _colour_bar(self, figure: Figure, method: Method, box: Sequence[float], size: tuple[float, float]) -> None:
         left, below, *_ = box
         show = self.shows[method]
-        draw_colour_bar(_axes(figure, (left, below - 0.24, PANEL_INCHES, 0.12), size), show.limits, show.colormap)
+        bar = _axes(figure, (left, below - 0.26, PANEL_INCHES, 0.16), size)
+        draw_colour_bar(bar, show.limits, show.colormap, None if self.picture is None else self.style.opacity)
         draw_lines(figure, self._bar_lines(method), left + PANEL_INCHES / 2, below - _BAR, _SMALL, side="center")
 
     def _bar_lines(self, method: Method) -> list[str]:
@@ -280,6 +283,7 @@ class CaseFigure:
             f"Model {model.name} ({model.architecture}, SHA-256 {model.sha256[:12]}), case {self.explanation.case_id};"
             f" {_PLACED[self.style.placement]}. This model: {caution_words(model.training)}.",
             f"{self.explanation.where_words} {model.guarantee_words}",
+            *([] if self.picture is None else [bar_words(self.style.opacity)]),
         )
         return [line for text in said for line in wrapped(text, room, _SMALL)]
 

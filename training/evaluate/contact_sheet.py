@@ -12,12 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from training.evaluate.case_figures import NO_METADATA, FigureFormat
-from training.evaluate.compare import DEFAULT_THRESHOLD, SheetEntry
-from training.evaluate.figure_marks import colormap, draw_colour_bar, mark_sides, plane_extent
+from training.evaluate.compare import DEFAULT_THRESHOLD, Order, SheetEntry
+from training.evaluate.figure_marks import (
+    bar_words,
+    colormap,
+    draw_colour_bar,
+    draw_mm_bar,
+    mark_sides,
+    plane_extent,
+    window_words,
+)
 from training.evaluate.figure_text import cut, draw_lines, height_inches, wrapped
-from training.explain.display import NOTHING
+from training.explain.display import NOTHING, unit_words
 from training.explain.placement import Placement
-from training.explain.result import METHOD_NAMES, Explanation, Method
+from training.explain.result import METHOD_NAMES, Explanation, Method, ModelInfo
 from training.geometry import Geometry
 from training.issues import Cancelled
 from training.labels import display_name
@@ -36,11 +44,16 @@ _TILE, _GAP = 1.9, 0.08
 _NARROWEST = 2 * _TILE
 """Inches; for sheets of one case, whose words need the room."""
 
-_TITLE, _FOOT = 0.22, 0.5
+_TITLE, _FOOT = 0.34, 0.5
 """Inches above a tile for its title; under the tiles for the colour bar, without the words."""
 
 _NAME, _SAID, _SMALL, _TILE_NAME = 12.0, 8.0, 7.0, 6.5
 """Font sizes, points."""
+
+ORDER_WORDS: dict[Order, str] = {
+    "probability": "highest predicted probability first",
+    "disagreement": "where HiResCAM and Grad-CAM disagree most first",
+}
 
 OUTCOME_WORDS = {
     "TP": "predicted and present",
@@ -66,6 +79,10 @@ class Tile:
         Where it is drawn.
     picture
         The CT's slice there; black where ``has_ct`` is False.
+    where
+        Which slice of how many it is, in words.
+    unit
+        Of the map's values.
     """
 
     entry: SheetEntry
@@ -74,6 +91,8 @@ class Tile:
     grid: Geometry
     picture: Picture
     has_ct: bool
+    where: str = ""
+    unit: str = ""
 
     @property
     def outcome(self) -> str:
@@ -140,8 +159,11 @@ def make_tile(
     centre = _centre(explanation.input_geometry)
     values = explanation.map(label, method)[entry.group : entry.group + 1]
     shown = _blank(explanation.input_geometry, centre) if picture is None else _slice_of(picture, grid, entry, centre)
-    predicted = entry.probability >= threshold
-    return Tile(entry, predicted, values, _moved(grid, entry.group, centre), shown, picture is not None)
+    predicted, place = entry.probability >= threshold, _moved(grid, entry.group, centre)
+    where = f"slice group {entry.group + 1} of {grid.shape[0]}"
+    if picture is not None:
+        where = f"slice {_number_of(picture, grid, entry) + 1} of {picture.geometry.shape[0]}"
+    return Tile(entry, predicted, values, place, shown, picture is not None, where, unit_words(explanation, method))
 
 
 def _centre(geometry: Geometry) -> npt.NDArray[np.float64]:
@@ -156,9 +178,14 @@ def _moved(geometry: Geometry, slice_index: int, centre: npt.NDArray[np.float64]
     return Geometry.canonical((1, *geometry.shape[1:]), geometry.spacing_mm, to_lps(corner).tolist())
 
 
-def _slice_of(picture: Picture, grid: Geometry, entry: SheetEntry, centre: npt.NDArray[np.float64]) -> Picture:
+def _number_of(picture: Picture, grid: Geometry, entry: SheetEntry) -> int:
+    """Return the slice of the CT nearest to the entry's slice group, from 0."""
     position = picture.geometry.to_index(grid.to_world((entry.group, 0, 0)))[0]
-    number = int(np.clip(np.floor(position + 0.5), 0, picture.geometry.shape[0] - 1))
+    return int(np.clip(np.floor(position + 0.5), 0, picture.geometry.shape[0] - 1))
+
+
+def _slice_of(picture: Picture, grid: Geometry, entry: SheetEntry, centre: npt.NDArray[np.float64]) -> Picture:
+    number = _number_of(picture, grid, entry)
     return Picture(picture.hu[number : number + 1].copy(), _moved(picture.geometry, number, centre), picture.inverted)
 
 
@@ -175,21 +202,25 @@ def shared_limit(tiles: Sequence[Tile]) -> float:
 
 def sheet_words(tiles: Sequence[Tile], method: Method) -> str:
     """Return what the colours of a sheet stand for."""
-    return f"{METHOD_NAMES[method]}, positive evidence; one scale for all cases, up to {shared_limit(tiles):.3g}"
+    unit = f" {tiles[0].unit} in one cell" if tiles and tiles[0].unit else ""
+    return f"{METHOD_NAMES[method]}, positive evidence; one scale for all cases, up to {shared_limit(tiles):.3g}{unit}"
 
 
 def draw_sheet(
     tiles: Sequence[Tile],
     label: str,
-    model: str,
+    model: ModelInfo,
     kind: FigureFormat = "png",
     method: Method = "hirescam",
     window_hu: tuple[float, float] = WINDOWS["lung"].limits_hu,
+    order: Order | None = None,
     columns: int = 4,
     opacity: float = 0.6,
     dpi: int = 150,
 ) -> bytes:
     """Return a contact sheet as a file of ``kind``.
+
+    ``order`` is that of the tiles, to be said; None says nothing.
 
     Raises
     ------
@@ -204,7 +235,7 @@ def draw_sheet(
     columns = min(columns, len(tiles))
     width = max(columns * (_TILE + _GAP) + _GAP, _NARROWEST)
     room = width - 2 * _GAP
-    head, foot = _head(label, model, room), _foot(tiles, method, room)
+    head, foot = _head(label, model, order, room), _foot(tiles, method, window_hu, opacity, room)
     below = _FOOT + height_inches(len(foot), _SMALL) + _GAP
     height = below + ceil(len(tiles) / columns) * (_TILE + _TITLE) + sum(line.inches for line in head)
     size = (width, height + 2 * _GAP)
@@ -216,8 +247,8 @@ def draw_sheet(
         for (x, y), tile in zip(_places(len(tiles), columns, below), tiles, strict=True):
             axes = figure.add_axes((x / size[0], y / size[1], _TILE / size[0], _TILE / size[1]))
             _draw_tile(axes, tile, limit, window_hu, opacity)
-        bar = figure.add_axes((_GAP / size[0], (below - 0.2) / size[1], 1.5 * _TILE / size[0], 0.09 / size[1]))
-        draw_colour_bar(bar, (0.0, limit), "sequential")
+        bar = figure.add_axes((_GAP / size[0], (below - 0.25) / size[1], 1.5 * _TILE / size[0], 0.14 / size[1]))
+        draw_colour_bar(bar, (0.0, limit), "sequential", opacity if any(tile.has_ct for tile in tiles) else None)
         draw_lines(figure, foot, _GAP, _GAP + height_inches(len(foot), _SMALL), _SMALL)
         figure.savefig(stream, format=kind, dpi=dpi, metadata=NO_METADATA[kind])
     return stream.getvalue()
@@ -236,13 +267,14 @@ class _Line(NamedTuple):
         return height_inches(len(self.lines), self.points)
 
 
-def _head(label: str, model: str, room: float) -> list[_Line]:
+def _head(label: str, model: ModelInfo, order: Order | None, room: float) -> list[_Line]:
     """Return what stands above the tiles, top to bottom."""
-    name = display_name(label)
+    name, sorted_by = display_name(label), "" if order is None else f", {ORDER_WORDS[order]}"
+    known_by = f" (SHA-256 {model.sha256[:12]})" if model.sha256 else ""
     looks = (
         (NOT_FOR_CLINICAL_USE.upper(), _SAID, "bold"),
         (f"{name[:1].upper()}{name[1:]}", _NAME, "bold"),
-        (f"Model {model}, top slice of each case", _SAID, "normal"),
+        (f"Model {model.name}{known_by}; the slice of each case with the highest score{sorted_by}", _SAID, "normal"),
     )
     found = ((wrapped(text, room, points, weight), points, weight) for text, points, weight in looks)
     return [_Line(lines, points, weight) for lines, points, weight in found]
@@ -257,9 +289,14 @@ def _draw_head(figure: Figure, head: Sequence[_Line]) -> None:
         top -= line.inches
 
 
-def _foot(tiles: Sequence[Tile], method: Method, room: float) -> list[str]:
-    """Return what stands below the tiles: what colours and abbreviations mean, and where CTs were missing."""
-    said = [sheet_words(tiles, method) + ".", outcome_legend(tile.outcome for tile in tiles)]
+def _foot(
+    tiles: Sequence[Tile], method: Method, window_hu: tuple[float, float], opacity: float, room: float
+) -> list[str]:
+    """Return what stands below the tiles: what grays, colours and abbreviations mean, and where CTs were missing."""
+    said = [sheet_words(tiles, method) + "."]
+    if any(tile.has_ct for tile in tiles):
+        said += [bar_words(opacity), f"CT: {window_words(window_hu)}."]
+    said.append(outcome_legend(tile.outcome for tile in tiles))
     missing = sum(not tile.has_ct for tile in tiles)
     if missing:
         said.append(f"{missing} of {len(tiles)} cases are drawn without their CT.")
@@ -291,5 +328,7 @@ def _draw_tile(axes: Any, tile: Tile, limit: float, window_hu: tuple[float, floa
     drawn = {"cmap": colormap("sequential"), "vmin": 0.0, "vmax": limit, "alpha": alpha, "interpolation": "nearest"}
     axes.imshow(tile.values[0], extent=plane_extent(tile.grid), **drawn)
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
-    axes.set_title(cut(tile.name, _TILE, _TILE_NAME), fontsize=_TILE_NAME, pad=2)
+    names = [cut(tile.name, _TILE, _TILE_NAME), *([cut(tile.where, _TILE, _TILE_NAME)] if tile.where else [])]
+    axes.set_title("\n".join(names), fontsize=_TILE_NAME, pad=2)
     mark_sides(axes)
+    draw_mm_bar(axes, extent)

@@ -9,6 +9,7 @@ import numpy as np
 from training.explain.display import AGAINST_COLORS, DIVERGING_CONTROLS, FOR_COLORS, FOR_CONTROLS, ColormapKind
 from training.geometry import Geometry
 from training.picture import to_display
+from training.words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,18 +94,40 @@ def _raised(axes: Axes) -> Any:
     return axes.get_xaxis_transform() + ScaledTranslation(0, _BAR_POINTS / 72, figure.dpi_scale_trans)
 
 
-def draw_colour_bar(axes: Axes, limits: tuple[float, float], kind: ColormapKind) -> None:
-    """Draw a horizontal colour bar on black, as the map lies on the CT, with its ends in numbers."""
+def draw_colour_bar(axes: Axes, limits: tuple[float, float], kind: ColormapKind, opacity: float | None = None) -> None:
+    """Draw a horizontal colour bar with its ends in numbers, in the very colours that a map has.
+
+    With an ``opacity``, as the map lies on a CT: the upper half over white, the lower half over black (see
+    :func:`bar_words`). Without one on black alone, as maps are drawn that have no CT.
+    """
     low, high = limits
-    ramp = np.linspace(low, high, 256)[None, :]
+    ramp, extent = np.linspace(low, high, 256)[None, :], (low, high, 0.0, 1.0)
     axes.set_facecolor(BACKGROUND)
-    axes.imshow(ramp, cmap=colormap(kind), aspect="auto", extent=(low, high, 0, 1), vmin=low, vmax=high)
+    if opacity is not None:
+        ends = np.array([[1.0], [0.0]])
+        axes.imshow(ends, "gray", aspect="auto", extent=extent, vmin=0, vmax=1, interpolation="nearest")
+    alpha = 1.0 if opacity is None else opacity
+    axes.imshow(ramp, cmap=colormap(kind), aspect="auto", extent=extent, vmin=low, vmax=high, alpha=alpha)
     ticks = [low, 0.0, high] if low < 0 else [low, high / 2, high]
     axes.set(yticks=[], xticks=ticks)
     labels = axes.set_xticklabels([f"{value:.3g}".replace("-", "−") for value in ticks], fontsize=7)
     labels[0].set_horizontalalignment("left")
     labels[-1].set_horizontalalignment("right")
     axes.tick_params(length=2, pad=1)
+
+
+def window_words(window_hu: tuple[float, float]) -> str:
+    """Return a gray-scale window: HU drawn black and white, with true minus signs."""
+    low, high = (f"{hu:g}".replace("-", "−") for hu in window_hu)
+    return f"{low} to {high} HU"
+
+
+def bar_words(opacity: float) -> str:
+    """Return how to read a colour bar that was drawn with ``opacity``."""
+    return (
+        f"Maps are drawn at {percent(opacity)} over the CT, so their colors depend on it; the color bar shows them over "
+        "white tissue (upper half) and over black air (lower half)."
+    )
 
 
 def _outlined() -> list[AbstractPathEffect]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from training.cohort.run_report import burned_in_warning, store_facts, write_beside
 from training.evaluate.case_figures import FORMATS, FigureFormat
-from training.evaluate.contact_sheet import Tile, draw_sheet
+from training.evaluate.compare import Order, Which
+from training.evaluate.contact_sheet import Tile, draw_sheet, shared_limit
 from training.explain.placement import Placement
 from training.explain.result import Method
 from training.io.atomic import atomic_path
@@ -34,6 +35,8 @@ def write_sheet(
     placement: Placement = "receptive_field",
     window_hu: tuple[float, float] = WINDOWS["lung"].limits_hu,
     seconds: Mapping[str, float] | None = None,
+    order: Order | None = None,
+    pairs: Which = "all",
 ) -> dict[str, Any]:
     """Write the sheet of ``tiles`` to ``path`` (kind by its ending), its report beside it, and return the report.
 
@@ -43,6 +46,8 @@ def write_sheet(
         That of the tiles.
     seconds
         What it took to come by the tiles, by stage.
+    order, pairs
+        By what the tiles are sorted and of which cases they are, as for ``sheet_entries``; to be said.
 
     Raises
     ------
@@ -56,11 +61,13 @@ def write_sheet(
     start = time.perf_counter()
     with atomic_path(path) as partial:
         partial.write_bytes(
-            draw_sheet(tiles, label, store.model.name, cast(FigureFormat, _kind(path)), method, window_hu)
+            draw_sheet(tiles, label, store.model, cast(FigureFormat, _kind(path)), method, window_hu, order)
         )
     facts = store_facts(store, [tile.entry.case for tile in tiles])
     spent = {**(seconds or {}), "drawing": time.perf_counter() - start}
-    request = {"label": label, "method": method, "placement": placement, "window_hu": list(window_hu)}
+    request: dict[str, Any] = {"label": label, "method": method, "placement": placement, "window_hu": list(window_hu)}
+    request |= {"order": order, "pairs": pairs}
+    facts["scale"] = {"end": shared_limit(tiles), "unit": tiles[0].unit, "shared_by": "all cases"}
     facts["cases"] = [_facts(tile) for tile in tiles]
     return write_beside(path, "contact sheet", facts, request, spent, sheet_issues(store, tiles))
 
@@ -71,7 +78,13 @@ def _kind(path: Path) -> str:
 
 def _facts(tile: Tile) -> dict[str, Any]:
     entry = tile.entry
-    return {"case": entry.case, "probability": entry.probability, "outcome": tile.outcome, "ct_shown": tile.has_ct}
+    return {
+        "case": entry.case,
+        "probability": entry.probability,
+        "outcome": tile.outcome,
+        "where": tile.where,
+        "ct_shown": tile.has_ct,
+    }
 
 
 def sheet_issues(store: CohortStore, tiles: Sequence[Tile]) -> list[Issue]:

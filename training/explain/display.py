@@ -128,7 +128,7 @@ class Unchanged(Policy):
 
     signed: bool = False
     scope: ClassVar[str]
-    """Whose extreme the scale ends at, for the colour bar."""
+    """Whose extreme the scale ends at, for the colour bar; where it says so, {extreme} is filled in."""
 
     @abstractmethod
     def reach(self, explanation: Explanation, label: str | int, method: Method) -> float:
@@ -138,7 +138,8 @@ class Unchanged(Policy):
         """Return the unchanged map of ``label`` with this policy's limits."""
         values = explanation.map(label, method)
         reach = self.reach(explanation, label, method)
-        end = f"{self.scope} = {_amount(reach, explanation, method)}"
+        extreme_words = "largest magnitude, for or against" if self.signed else "maximum"
+        end = f"{self.scope.format(extreme=extreme_words)} = {_amount(reach, explanation, method)}"
         if self.signed:
             words = f"{METHOD_NAMES[method]}, evidence for (+) and against (-), {end}"
             return Display(values, symmetric_limits(reach), "diverging", words)
@@ -148,13 +149,15 @@ class Unchanged(Policy):
 
 
 def _amount(value: float, explanation: Explanation, method: Method) -> str:
-    """Return a map value with its unit; only HiResCAM on a head with the guarantee is in score units."""
-    if value <= NOTHING:
-        return "0 (nothing to show)"
+    """Return a map value with its unit."""
+    return f"{value:.3g} {unit_words(explanation, method)}" if value > NOTHING else "0 (nothing to show)"
+
+
+def unit_words(explanation: Explanation, method: Method) -> str:
+    """Return the unit of a map's values; only HiResCAM on a head with the guarantee is in score units."""
     if method == "gradcam":
-        return f"{value:.3g} Grad-CAM units (they do not add up to the score)"
-    unit = "score units" if explanation.model.guarantee_holds else "gradient x feature units"
-    return f"{value:.3g} {unit}"
+        return "Grad-CAM units (they do not add up to the score)"
+    return "score units" if explanation.model.guarantee_holds else "gradient x feature units"
 
 
 def extreme(values: npt.NDArray[np.floating], signed: bool) -> float:
@@ -167,7 +170,7 @@ class PerLabel(Unchanged):
     """End at the map's own extreme: uses all colours, cannot be compared between abnormalities."""
 
     name: ClassVar[str] = "per_label"
-    scope: ClassVar[str] = "this label's own maximum"
+    scope: ClassVar[str] = "this label's own {extreme}"
 
     def reach(self, explanation: Explanation, label: str | int, method: Method) -> float:
         """Return the extreme of this map."""
@@ -179,7 +182,7 @@ class SharedOverLabels(Unchanged):
     """End at the extreme over all labels of this CT: colours mean the same for every abnormality."""
 
     name: ClassVar[str] = "shared_labels"
-    scope: ClassVar[str] = "maximum over all labels of this CT"
+    scope: ClassVar[str] = "{extreme}, over all labels of this CT"
 
     def reach(self, explanation: Explanation, label: str | int, method: Method) -> float:  # noqa: ARG002 - same for all
         """Return the extreme over the maps of all labels."""
@@ -196,7 +199,7 @@ class SharedOverTwoModels(Unchanged):
 
     other: Explanation
     name: ClassVar[str] = "shared_models"
-    scope: ClassVar[str] = "this label's maximum in two models"
+    scope: ClassVar[str] = "this label's {extreme}, in two models"
 
     def reach(self, explanation: Explanation, label: str | int, method: Method) -> float:
         """Return the extreme of this label's map in either explanation; the labels go by name.

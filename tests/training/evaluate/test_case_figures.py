@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from matplotlib.axes import Axes
 
 from training.evaluate.case_figures import FORMATS, CaseFigure, FigureStyle
 from training.evaluate.figure_marks import bar_length_mm, colormap, plane_extent
@@ -48,7 +50,7 @@ def test_everything_needed_to_read_it_is_in_the_figure(explanation: Explanation,
         "the model's mean",
         "HiResCAM",
         "Grad-CAM",
-        "CT (-1350 to 150 HU)",
+        "CT (−1350 to 150 HU)",
         "NOT FOR CLINICAL USE",
         "axialnet:synthetic",
         "SHA-256 000000000000",
@@ -59,6 +61,32 @@ def test_everything_needed_to_read_it_is_in_the_figure(explanation: Explanation,
     ):
         assert expected in said.replace("\n", " "), expected
     assert [said.split("\n").count(letter) for letter in "RLAP"] == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize(("hu", "part"), [(3000, 0.75), (-3000, 0.25)])
+def test_the_colour_bar_has_the_colours_of_the_map_as_it_lies_on_the_ct(
+    explanation: Explanation, picture: Picture, hu: int, part: float
+) -> None:
+    figure = CaseFigure(explanation, Picture(np.full_like(picture.hu, hu), picture.geometry), LABEL, SMALL)
+    pixels = figure.pixels().astype(int)
+    height, width = pixels.shape[:2]
+
+    def color_at(axes: Axes, x: float, y: float) -> npt.NDArray[np.int_]:
+        box = axes.get_position()
+        return pixels[int(height * (1 - box.y0 - y * box.height)), int(width * (box.x0 + x * box.width))]
+
+    shown = figure.map_axes[0].images[1]
+    values = np.asarray(shown.get_array())
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    left, right, bottom, top = shown.get_extent()
+    x = left + (column + 0.5) / values.shape[1] * (right - left)
+    y = top + (row + 0.5) / values.shape[0] * (bottom - top)
+    axes = figure.map_axes[0]
+    (low, high), (lower, upper) = axes.get_xlim(), axes.get_ylim()
+    on_map = color_at(axes, (x - low) / (high - low), (y - lower) / (upper - lower))
+    bar = next(one for one in figure.figure.axes if one not in figure.map_axes and len(one.images) == 2)
+    share = float(values.max()) / figure.shows["hirescam"].limits[1]
+    assert color_at(bar, min(share, 0.99), part) == pytest.approx(on_map, abs=8)
 
 
 def test_the_top_slice_is_shown_first(explanation: Explanation, picture: Picture) -> None:

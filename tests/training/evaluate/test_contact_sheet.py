@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from training.cohort.results import CohortStore, open_store
 from training.evaluate.case_figures import FORMATS
 from training.evaluate.compare import SheetEntry, sheet_entries
 from training.evaluate.contact_sheet import draw_sheet, make_tile, read_tiles, shared_limit, sheet_words
+from training.evaluate.sheet_file import write_sheet
 from training.issues import Cancelled
 from training.picture import Picture, to_display
 
@@ -65,11 +67,45 @@ def test_reading_can_be_watched_and_cancelled(store: CohortStore) -> None:
 def test_a_sheet_is_drawn_the_same_every_time(store: CohortStore, kind: str) -> None:
     label = store.labels[0]
     tiles = read_tiles(store, label, sheet_entries(store, label, most=5))
-    first, second = (draw_sheet(tiles, label, "demo", kind, columns=3, dpi=50) for _ in range(2))  # type: ignore[arg-type]
+    first, second = (draw_sheet(tiles, label, store.model, kind, columns=3, dpi=50) for _ in range(2))  # type: ignore[arg-type]
     assert first == second
     assert len(first) > 1000
     with pytest.raises(ValueError, match="at least one case"):
-        draw_sheet([], label, "demo")
+        draw_sheet([], label, store.model)
+
+
+def test_a_sheet_says_slices_order_window_model_and_unit(store: CohortStore) -> None:
+    label, case = store.labels[0], store.cases[0]
+    image = store.explanation(case).image_geometry
+    picture = Picture(np.zeros(image.shape, np.int16), image)
+    entries = sheet_entries(store, label, "disagreement", most=2)
+    tiles = [
+        make_tile(store.explanation(entry.case), label, entry, picture if n == 0 else None)
+        for n, entry in enumerate(entries)
+    ]
+    assert tiles[0].where == f"slice {store.explanation(case).image_slice(entries[0].group) + 1} of {image.shape[0]}"
+    assert tiles[1].where.startswith("slice group ")
+    svg = draw_sheet(tiles, label, store.model, "svg", order="disagreement", window_hu=(-1350.0, 150.0)).decode()
+    words = re.sub(r"\s+", " ", " ".join(re.findall(r"<!-- (.*?) -->", svg)))
+    for said in (
+        tiles[0].where,
+        tiles[1].where,
+        f"SHA-256 {store.model.sha256[:12]}",
+        "where HiResCAM and Grad-CAM disagree most first",
+        "−1350 to 150 HU",
+        "score units in one cell",
+        "drawn at 60 % over the CT",
+    ):
+        assert said in words
+
+
+def test_the_report_of_a_sheet_says_its_order_and_its_scale(store: CohortStore, tmp_path: Path) -> None:
+    label = store.labels[1]
+    tiles = read_tiles(store, label, sheet_entries(store, label, "disagreement", most=3))
+    report = write_sheet(tmp_path / "sheet.png", store, label, tiles, order="disagreement", pairs="all")
+    assert (report["request"]["order"], report["request"]["pairs"]) == ("disagreement", "all")
+    assert report["scale"] == {"end": shared_limit(tiles), "unit": "score units", "shared_by": "all cases"}
+    assert [case["where"] for case in report["cases"]] == [tile.where for tile in tiles]
 
 
 def test_a_sheet_can_be_of_cases_with_the_abnormality_only(tmp_path: Path) -> None:

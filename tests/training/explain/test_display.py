@@ -134,6 +134,11 @@ def test_words_say_the_method_and_the_unit(explanation, explanation_factory):
     assert PerLabel().show(explanation, 0).words == (
         f"HiResCAM, positive evidence, this label's own maximum = {top} score units"
     )
+    reach = f"{np.abs(explanation.map(0)).max():.3g}"
+    assert PerLabel(signed=True).show(explanation, 0).words == (
+        "HiResCAM, evidence for (+) and against (-), this label's own largest magnitude, for or against = "
+        f"{reach} score units"
+    )
     assert "do not add up" in PerLabel().show(explanation, 0, "gradcam").words
     unsure = explanation_factory(n_labels=5, n_groups=4, cells=(3, 3), holds=False)
     assert "gradient x feature units" in PerLabel().show(unsure, 0).words

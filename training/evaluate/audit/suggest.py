@@ -37,7 +37,7 @@ ALLOWED_FIRST = "Evidence spread: more of it in the right organ than in any othe
 """Of spread evidence of which the allowed organ holds the largest part."""
 
 RULE = 2
-"""Which version of the rule (:func:`hints`) positions in :data:`HINTS` were found by; kept ones of another are stale."""
+"""The version of the rule (:func:`hints`) that found positions in :data:`HINTS`; kept ones of another are stale."""
 
 HINTS: tuple[Hint, ...] = tuple(Hint)
 HINT_WORDS = {
