@@ -203,8 +203,11 @@ class AuditController(QObject):
         self.shown.emit(subject)
 
     def _on_screen(self, subject: Subject) -> Prepared | None:
-        """Return the case of ``subject`` if it is the one that is open."""
-        return self._open[1] if self._open is not None and self._open[0] == subject.case else None
+        """Return the case of ``subject`` if the session shows it, with the cohort's result."""
+        if self._open is None or self._open[0] != subject.case:
+            return None
+        found = self._open[1]
+        return found if self.widget.controller.case.explanation is found.case.explanation else None
 
     def _open_case(self, found: Prepared, subject: Subject) -> None:
         choices = {"show_region": bool(found.case.cells)}
@@ -228,20 +231,26 @@ class AuditController(QObject):
 
     # ---- saving
 
-    def _save(self, verdict: Verdict | None) -> Entry | None:
+    def _save(self, verdict: Verdict | None, note: bool = False) -> Entry | None:
+        """Save what is said of the prediction; a verdict only while its case is on the screen, notes always."""
         subject = self.subject
         if subject is None:
             return None
-        found = self._on_screen(subject)
-        if found is None:
-            self.board.say("Not saved: the case is not on the screen yet.")
+        shown, mine = self._on_screen(subject), self.audit.mine(subject)
+        found = shown or self.prefetcher.get(subject.case)
+        if shown is None and not note:
+            if found is not None:
+                self._open_case(found, subject)
+            self.board.say("Not saved: the case was not on the screen.")
             return None
-        tags, comment = self.panel.judge.note
+        books = None if found is None else found.books
+        view = capture(self.widget.controller) if shown is not None else {} if mine is None else mine.view
         try:
-            entry = self.audit.judge(subject, verdict, tags, comment, capture(self.widget.controller), found.books)
+            entry = self.audit.judge(subject, verdict, *self.panel.judge.note, view, books)
         except InputError as failure:
             self.board.tell(failure)
             return None
+        self._take_in()
         self._show_said()
         self._progress_soon()
         return entry
@@ -251,12 +260,20 @@ class AuditController(QObject):
         if subject is None or not self.panel.judge.has_unsaved_note:
             return
         mine = self.audit.mine(subject)
-        if self._save(None if mine is None else mine.verdict) is not None:
+        if self._save(None if mine is None else mine.verdict, note=True) is not None:
             self.board.say("Note saved.")
+
+    def _take_in(self) -> None:
+        """Take in what other windows have said meanwhile; what was saved here is saved even if that fails."""
+        try:
+            self.audit.reread()
+        except InputError as failure:
+            self.panel.judge.messages.set_issues(failure.issues)
 
     def _progress_soon(self) -> None:
         """Count again when the window has nothing else to do."""
         if self.panel.tabs.currentIndex() == self.panel.progress_tab:
+            self._take_in()
             QTimer.singleShot(0, self._show_progress)
 
     def _said_again(self, subject: Subject) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from qtpy.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayout, QWidget
 
+from hirescam_napari.views._table_keys import KeysGoOn
 from hirescam_napari.views._words import percent
 
 HEADS = ("", "Abnormality", "Prob.", "Case", "Verdict")
@@ -124,6 +125,7 @@ class AuditQueue(QWidget):
         view = self.view
         view.setAccessibleName("Predictions to judge")
         view.setModel(self.model)
+        KeysGoOn(view)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         view.setWordWrap(False)

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from hirescam_napari.views._layout import WrappedLabel, combo_box, fill_combo, stacked
+from hirescam_napari.views._table_keys import KeysGoOn
 
 Mode = Literal["methods", "models", "placements", "cases"]
 MODES: tuple[tuple[Mode, str], ...] = (
@@ -59,6 +60,7 @@ class RankTable(QTableWidget):
         self.setAccessibleName(name)
         self.setHorizontalHeaderLabels(list(head))
         self._set_headers(len(head))
+        KeysGoOn(self)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from hirescam_napari.views._delegates import BarDelegate, RoomyDelegate, SortHeader, TruthDelegate
 from hirescam_napari.views._layout import combo_box
+from hirescam_napari.views._table_keys import KeysGoOn
 from hirescam_napari.views.label_model import Column, LabelFilter, LabelModel, LabelRow
 
 _WIDTHS_PX = {Column.GROUP: 89, Column.PROBABILITY: 62, Column.RATIO: 50, Column.TOP_SLICE: 38, Column.TRUTH: 37}
@@ -188,6 +189,7 @@ def _table_view(parent: QWidget, model: LabelFilter) -> QTableView:
     view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     view.setTabKeyNavigation(False)
+    KeysGoOn(view)
     view.setShowGrid(False)
     view.setWordWrap(True)
     view.setItemDelegate(RoomyDelegate(view))

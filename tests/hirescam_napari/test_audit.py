@@ -19,10 +19,11 @@ from hirescam_napari import _keys
 from hirescam_napari._audit import AuditController
 from hirescam_napari._audit_dock import AuditDock
 from hirescam_napari._audit_keys import KEYS
+from hirescam_napari._state import Layout
 from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari.views.audit_filter import OUTSIDE, AuditChoice
 from tests.shortcuts import SHORTCUT, ShortcutCohort, make_shortcut_cohort
-from training.commands.audit import AuditRequest, Threshold
+from training.commands.audit import AuditRequest, Threshold, open_audit
 from training.evaluate.audit.log import read_log
 from training.evaluate.audit.report import findings
 from training.evaluate.audit.select import ErrorKind, Filter
@@ -169,7 +170,13 @@ def test_undo_comment_tags_and_view(dock: AuditDock, store: Path, qtbot: QtBot) 
     audit = opened(dock, store, qtbot)
     judge, controller = dock.panel.judge, dock.session.controller
     judge.go_on.setChecked(False)
-    press(dock, "s", audit, qtbot)  # a key of the session still works
+    audit.leave_text()
+    for key, name, value in (("s", "layout", Layout.SIDE_BY_SIDE), ("m", "window", "mediastinum")):
+        press(dock, key, audit, qtbot)  # keys of the session still work, wherever the keyboard is
+        assert getattr(controller.state, name) == value
+    before = controller.canvas.slice_mm
+    press(dock, Qt.Key.Key_Right, audit, qtbot)
+    assert controller.canvas.slice_mm != before
     controller.step_slice(3)
     dock.viewer.scene.camera.zoom = 5.0
     slice_mm = controller.canvas.slice_mm
@@ -220,7 +227,7 @@ def test_steps_through_the_list_and_prefetch(dock: AuditDock, store: Path, qtbot
     assert audit.subject == first
     press(dock, "n", audit, qtbot)
     assert audit.row == 1
-    assert dock.panel.queue.texts(0)[-1] == "image problem"
+    assert dock.panel.queue.texts(0)[-1] == "image"
     assert dock.panel.position.text() == f"2 of {len(audit.selection)}"
 
 
@@ -294,6 +301,45 @@ def test_others_are_shown_after_ones_own_verdict_only(dock: AuditDock, store: Pa
     assert dock.panel.judge.others.text() == "Others: Bob: plausible, label wrong"
     dock.panel.tabs.setCurrentIndex(dock.panel.progress_tab)
     qtbot.waitUntil(lambda: "Ann: 1 of " in dock.panel.progress.text(), timeout=5_000)
+
+
+def test_what_another_window_says_meanwhile_is_taken_in(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
+    audit = opened(dock, store, qtbot)
+    dock.panel.judge.go_on.setChecked(False)
+    request = AuditRequest(store, None, Threshold.CHECKPOINT, {})
+    other = open_audit(request, judged_by="Bob")
+    assert audit.subject is not None
+    other.judge(audit.subject, Verdict.IMAGE_PROBLEM)
+    press(dock, "2", audit, qtbot)
+    assert dock.panel.judge.others.text() == "Others: Bob: image problem"
+    other.judge(audit.selection[1], Verdict.UNCLEAR)
+    dock.panel.tabs.setCurrentIndex(dock.panel.progress_tab)
+    qtbot.waitUntil(lambda: "Bob: 2 of " in dock.panel.progress.text(), timeout=5_000)
+    assert other.log is not None
+    other.log.close()
+
+
+def test_no_verdict_is_saved_while_another_ct_is_on_the_screen(
+    dock: AuditDock, store: Path, cohort: ShortcutCohort, qtbot: QtBot
+) -> None:
+    audit = opened(dock, store, qtbot)
+    subject, controller = audit.subject, dock.session.controller
+    assert subject is not None
+    with qtbot.waitSignal(dock.session.idle, timeout=60_000):
+        dock.session.open([cohort.table.parent / "ct" / "case-020.nii.gz"])
+    dock.panel.judge.comment.setText("typed before")
+    audit.save_note()
+    audit.judge(Verdict.OUTSIDE_BODY)
+    assert "Not saved" in dock.panel.judge.status.text()
+    assert [(e.verdict, e.comment, e.view) for e in read_log(audit_folder(audit.audit.store))] == [
+        (None, "typed before", {})
+    ]
+    assert controller.case.explanation is not None
+    assert controller.case.explanation.case_id == subject.case  # it is shown again
+    audit.judge(Verdict.WRONG_ORGAN)
+    mine = audit.audit.mine(subject)
+    assert mine is not None
+    assert (mine.verdict, mine.comment) == (Verdict.WRONG_ORGAN, "typed before")
 
 
 def test_a_damaged_case_is_told_and_the_others_go_on(
