@@ -11,6 +11,7 @@ from skimage.segmentation import watershed
 
 from training.partition.segment.analysis import Analysis
 from training.partition.segment.body import Body
+from training.partition.segment.protrusions import protrusions
 from training.partition.segment.shapes import (
     Mask,
     bounding_box,
@@ -93,6 +94,8 @@ def find_lungs(ct: Analysis, body: Body, airways: Mask, midline: npt.NDArray[np.
     leak = _gas(ct, right) | _gas(ct, left)
     right, left = _with_parts(ct, candidates & ~leak, right & ~leak, left & ~leak)
     right, left = (_without_bronchi(ct, lung, airways) for lung in (right, left))
+    outside = protrusions(ct, right | left)
+    right, left = right & ~outside, left & ~outside
     air = right | left
     whole = [_filled(ct, lung, other | leak, wall, midline) for lung, other in ((right, left), (left, right))]
     gas = (candidates | body.room) & ~whole[0] & ~whole[1]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.cohort.phantom import PhantomGrid, make_phantom
+from training.cohort.phantom import PhantomGrid, Wish, make_phantom
 from training.geometry import Geometry
 from training.partition import segment_organs
+from training.partition.segment.shapes import dilate
 from training.volume import Volume
 
 
@@ -114,6 +115,18 @@ def test_phantoms_at_several_spacings(dice, real, spacing) -> None:
     chest = np.flatnonzero((truth.right | truth.left).any(axis=(1, 2)))
     inside = slice(chest[0], chest[-1] + 1)
     assert (organs.labels[inside] == 3)[phantom.organs[inside] == 3].mean() >= 0.85  # their truth goes on into the neck
+
+
+@pytest.mark.parametrize(("side", "spacing"), [("right", (3.0, 3.0, 3.0)), ("left", (5.0, 1.6, 1.6))])
+def test_the_lung_does_not_leave_the_chest_through_a_chest_tube(side, spacing) -> None:
+    shape = tuple(round(e / s) for e, s in zip((324, 336, 336), spacing, strict=True))
+    phantom = make_phantom(3, PhantomGrid(shape, spacing), {"chest tube": Wish(side)})
+    (tube,) = phantom.findings
+    outside = tube.mask & ~dilate(np.isin(phantom.organs, (1, 2)), 4.0, spacing)
+    lungs = np.isin(segment_organs(phantom.volume).labels, (1, 2))
+    assert outside.sum() > 100
+    assert lungs[outside].mean() < 0.05
+    assert lungs[tube.mask & np.isin(phantom.organs, (1, 2))].mean() > 0.95
 
 
 def test_fine_voxels(dice, real) -> None:
