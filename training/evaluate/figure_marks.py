@@ -125,8 +125,8 @@ def window_words(window_hu: tuple[float, float]) -> str:
 def bar_words(opacity: float) -> str:
     """Return how to read a colour bar that was drawn with ``opacity``."""
     return (
-        f"Maps are drawn at {percent(opacity)} over the CT, so their colors depend on it; the color bar shows them over "
-        "white tissue (upper half) and over black air (lower half)."
+        f"Maps are drawn at {percent(opacity)} over the CT, so their colors depend on it; the color bar shows them "
+        "over white tissue (upper half) and over black air (lower half)."
     )
 
 

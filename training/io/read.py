@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from training.io.phantoms import with_phantom_name
 from training.io.series import SeriesInfo
 from training.issues import InputError, error
 from training.volume import Volume
@@ -60,6 +61,8 @@ def read_ct(
 ) -> Volume:
     """Read a CT in Hounsfield units, in (closest) canonical order.
 
+    The case goes by a salted hash, but for this program's own phantoms (see :mod:`training.io.phantoms`).
+
     Parameters
     ----------
     path
@@ -92,7 +95,7 @@ def read_ct(
         if series not in (None, 1):
             fact = f"it holds one volume, so there is no series {series}"
             raise InputError(error("no-such-series", fact, "Leave the series out.", source.name))
-        return _read_file(source, kind)
+        return with_phantom_name(_read_file(source, kind), source)
 
 
 def list_series(path: str | os.PathLike[str]) -> tuple[SeriesInfo, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,22 +14,21 @@ import numpy.typing as npt
 from training.cohort.phantom.build import SOFTWARE, FindingRequest, Phantom, make_phantom
 from training.cohort.phantom.grid import PhantomGrid
 from training.io.atomic import atomic_path
+from training.io.phantoms import PHANTOM_NAME, TRUTH_FILE
 from training.io.write import write_nifti
 from training.issues import InputError, error
 from training.labels import label_names
 
-CT_FILE, ORGANS_FILE, FINDINGS_FILE, REPORT_FILE, TRUTH_FILE, NPZ_FILE = (
+CT_FILE, ORGANS_FILE, FINDINGS_FILE, REPORT_FILE, NPZ_FILE = (
     "ct.nii.gz",
     "organs.nii.gz",
     "findings.nii.gz",
     "report.txt",
-    "truth.json",
     "ct.npz",
 )
 TABLES = ("labels.csv", "findings.csv", "reports.csv")
 """What covers a cohort."""
 
-_CASE = re.compile(r"phantom-\d{6,}")
 Split = Literal["train", "valid", "test"]
 Progress = Callable[[int, int, str], None]
 
@@ -38,7 +36,7 @@ Progress = Callable[[int, int, str], None]
 def is_of_phantom(path: Path) -> bool:
     """Return True for the volumes that :func:`write_cohort` lays beside a phantom's CT: masks, and the CT as npz."""
     beside = path.name in (ORGANS_FILE, FINDINGS_FILE, NPZ_FILE)
-    return beside and _CASE.fullmatch(path.parent.name) is not None and (path.parent / TRUTH_FILE).is_file()
+    return beside and PHANTOM_NAME.fullmatch(path.parent.name) is not None and (path.parent / TRUTH_FILE).is_file()
 
 
 def split_of(seed: int) -> Split:
@@ -90,7 +88,7 @@ def _check_folder(folder: Path) -> None:
     for path in (folder / name for name in TABLES if (folder / name).is_file()):
         with path.open(newline="", encoding="utf-8", errors="replace") as stream:
             cases = [row[:1] for row in csv.reader(stream)][1:]
-        if not all(case and _CASE.fullmatch(case[0]) for case in cases):
+        if not all(case and PHANTOM_NAME.fullmatch(case[0]) for case in cases):
             fact = "holds other cases than phantoms, and is left as it is"
             raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", path.name))
 

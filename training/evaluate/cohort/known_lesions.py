@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.cohort.phantom.cohort import FINDINGS_FILE, TRUTH_FILE
+from training.cohort.phantom.cohort import FINDINGS_FILE
 from training.cohort.results import CohortStore
 from training.cohort.sources.phantoms import FINDINGS_TABLE, is_phantom_cohort
 from training.evaluate.lesions import LesionTable, diameter_mm, lesions_from_bits, read_lesions, relative_centres
 from training.evaluate.pointing import Lesion
 from training.geometry import Geometry
 from training.io.nifti import read_stored
+from training.io.phantoms import TRUTH_FILE
 from training.io.privacy import case_id_for
 
 FloatArray = npt.NDArray[np.float64]

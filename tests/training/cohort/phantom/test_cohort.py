@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -30,6 +32,27 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
+
+
+def test_phantoms_keep_their_names_and_nothing_else_does(cohort: Path, tmp_path: Path) -> None:
+    own = cohort / "phantom-000020"
+    assert {read_ct(own / name).case_id for name in ("ct.nii.gz", "ct.npz")} == {"phantom-000020"}
+    renamed = shutil.copytree(own, tmp_path / "Doe John")
+    assert read_ct(renamed / "ct.nii.gz").case_id == "phantom-000020"
+    alone = shutil.copy(own / "ct.nii.gz", tmp_path / "phantom-000020.nii.gz")
+    assert re.fullmatch("[0-9a-f]{16}", read_ct(alone).case_id)
+    shutil.copy(cohort / "phantom-000021" / "ct.nii.gz", renamed / "ct.nii.gz")
+    assert re.fullmatch("[0-9a-f]{16}", read_ct(renamed / "ct.nii.gz").case_id)  # other pixels than the truth tells of
+
+
+@pytest.mark.parametrize("told", ["Doe^John", "phantom-000020 Doe", "phantom-20", 7, None])
+def test_no_other_name_is_taken_from_the_truth(cohort: Path, tmp_path: Path, told: object) -> None:
+    copy = shutil.copytree(cohort / "phantom-000020", tmp_path / "copy")
+    truth = json.loads((copy / "truth.json").read_text(encoding="utf-8"))
+    (copy / "truth.json").write_text(json.dumps({**truth, "case": told}), encoding="utf-8")
+    assert re.fullmatch("[0-9a-f]{16}", read_ct(copy / "ct.nii.gz").case_id)
+    (copy / "truth.json").write_bytes(b"\xff{")
+    assert re.fullmatch("[0-9a-f]{16}", read_ct(copy / "ct.nii.gz").case_id)
 
 
 def test_tables_cover_the_cohort(cohort: Path) -> None:
