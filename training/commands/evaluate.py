@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from training.console import AsJson, emit, progress_bars, reported, say, wrote
+from training.console import AsJson, emit, progress_bars, reported, say, say_issues, wrote
 from training.words import NOT_AVAILABLE, counted
 
 
@@ -77,6 +77,8 @@ def evaluate(
             found = evaluate_stores(store, settings, progress)
         say("Writing tables and pictures.")
         write_evaluation(out, found)
+        if not as_json:
+            say_issues(found.issues)
         if as_json:
             emit({key: value for key, value in found.to_dict().items() if key not in ("calibration", "slice_scores")})
             return

@@ -16,8 +16,10 @@ from training.evaluate.bands import Bands
 from training.evaluate.baselines import BASELINES
 from training.evaluate.bootstrap import FloatArray
 from training.evaluate.classification import Classification
+from training.evaluate.rows import INTENDED_USE
+from training.evaluate.svg import compact
 from training.labels import display_name
-from training.words import counted
+from training.words import NOT_AVAILABLE, counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +37,10 @@ SETTINGS: Any = {
 }
 NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 ROW_INCHES = 0.19
+LONG_ROWS = 25
+"""With more rows the scale stands above them too."""
+_UNIT = (-0.01, 1.01)
+"""From 0 to 1, so that lines along the edge keep their width."""
 
 
 def picture(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
@@ -55,7 +61,7 @@ def drawn(draw: Callable[[Figure], None], size: tuple[float, float]) -> str:
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata=NO_METADATA)
     svg = stream.getvalue()
-    return svg[svg.index("<svg") :]  # without the document type, which names a file elsewhere
+    return compact(svg[svg.index("<svg") :])  # without the document type, which names a file elsewhere
 
 
 def roc_picture(found: Classification) -> str:
@@ -65,14 +71,25 @@ def roc_picture(found: Classification) -> str:
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="chance")
         for fpr, tpr in found.roc.values():
-            axes.plot(fpr, tpr, color=BLUE, alpha=0.25, linewidth=0.8)
+            axes.plot(*corners(fpr, tpr), color=BLUE, alpha=0.25, linewidth=0.8)
         if found.roc:
             mean = np.mean([np.interp(grid, fpr, tpr) for fpr, tpr in found.roc.values()], axis=0)
             axes.plot(grid, mean, color=ORANGE, linewidth=2, label=f"mean of {counted(len(found.roc), 'label')}")
-        axes.set(xlabel="1 − specificity", ylabel="sensitivity", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+        axes.set(xlabel="1 − specificity", ylabel="sensitivity", aspect="equal", xlim=_UNIT, ylim=_UNIT)
         axes.legend(loc="lower right", frameon=False)
 
     return picture(draw, (4.6, 4.4))
+
+
+def corners(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the points of a line at which it turns, and its ends: it looks the same without the others."""
+    dx, dy = np.diff(x), np.diff(y)
+    moves = np.append(True, (dx != 0) | (dy != 0))  # a point that is there twice turns nothing
+    x, y = x[moves], y[moves]
+    dx, dy = np.diff(x), np.diff(y)
+    turns = ~np.isclose(dx[:-1] * dy[1:], dx[1:] * dy[:-1], rtol=1e-9, atol=1e-12)
+    kept = np.concatenate([[True], turns, [True]]) if len(x) > 1 else np.ones(len(x), dtype=bool)
+    return x[kept], y[kept]
 
 
 def calibration_picture(found: Classification) -> str:
@@ -83,9 +100,11 @@ def calibration_picture(found: Classification) -> str:
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="perfect")
         if bins:
             n, probability, share = np.array(bins, dtype=np.float64).T
-            axes.scatter(probability, share, s=4 + 40 * np.sqrt(n / n.max()), color=BLUE, alpha=0.2, linewidths=0)
+            sizes = 4 + 40 * np.sqrt(n / n.max())
+            words = "a bin of one label"
+            axes.scatter(probability, share, s=sizes, color=BLUE, alpha=0.25, linewidths=0, label=words)
             axes.plot(*_pooled(found), color=ORANGE, marker="o", markersize=4, label="all labels together")
-        axes.set(xlabel="mean probability", ylabel="share of positives", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+        axes.set(xlabel="mean probability", ylabel="share of positives", aspect="equal", xlim=_UNIT, ylim=_UNIT)
         axes.legend(loc="upper left", frameon=False)
 
     return picture(draw, (4.6, 4.4))
@@ -123,50 +142,83 @@ def forest_picture(found: Classification) -> str:
         axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
         axes.set(xlabel="AUROC (in brackets: positives)", yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
         axes.set_yticklabels(names)
+        axes.tick_params(top=True, labeltop=len(rows) > LONG_ROWS)
 
     return picture(draw, (7.2, 0.9 + ROW_INCHES * max(3, len(rows))))
 
 
 def bars_picture(rows: Sequence[Any], unit: str) -> str:
-    """Return a bar with its interval for every row (``source``, ``value``, ``low``, ``high``); baselines in grey."""
-    shown = [row for row in rows if row["value"] is not None]
+    """Return a bar with its interval for every row (``source``, ``value``, ``low``, ``high``); baselines in grey.
 
-    def draw(axes: Axes) -> None:
-        for y, row in enumerate(shown):
-            axes.barh(y, row["value"], height=0.65, color=LIGHT if row["source"] in BASELINES else BLUE)
-            if row["low"] is not None:
-                axes.plot([row["low"], row["high"]], [y, y], color="black", linewidth=1.2)
-        axes.set(xlabel=unit, yticks=range(len(shown)), ylim=(len(shown) - 0.4, -0.6))
-        axes.set_yticklabels([str(row["bar"]) for row in shown])
-        axes.set_xlim(left=0)
+    Rows of one ``panel`` stand together under its name; ``bar`` is what stands beside a bar.
+    """
+    panels: dict[str, list[Any]] = {}
+    for row in rows:
+        panels.setdefault(str(row["panel"]), []).append(row)
+    n_bars = [max(2, len(bars)) for bars in panels.values()] or [2]
 
-    return picture(draw, (7.2, 1.0 + 0.28 * max(2, len(shown))))
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots(len(n_bars), 1, sharex=True, squeeze=False, height_ratios=n_bars).ravel()
+        for one, (name, bars) in zip(axes, panels.items(), strict=False):
+            _bars(one, name, bars)
+        axes[-1].set_xlabel(unit)
+        axes[-1].set_xlim(left=0)
+
+    return drawn(draw, (7.2, 0.7 + sum(0.22 * n + 0.32 for n in n_bars)))
 
 
-def bands_picture(found: Sequence[Bands], columns: int = 3) -> str:
-    """Return Figure 13: one panel a label, mean slice score and band of cases with (orange) and without it (blue)."""
+def _bars(axes: Axes, name: str, rows: Sequence[Any]) -> None:
+    for y, row in enumerate(rows):
+        if row["value"] is None:
+            axes.text(0, y, f" {NOT_AVAILABLE}", va="center", color=GREY)
+            continue
+        axes.barh(y, row["value"], height=0.65, color=LIGHT if row["source"] in BASELINES else BLUE)
+        if row["low"] is not None:
+            axes.plot([row["low"], row["high"]], [y, y], color="black", linewidth=1.2)
+    axes.set(yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.6))
+    axes.set_yticklabels([str(row["bar"]) for row in rows])
+    axes.set_title(name, loc="left", fontsize=9, fontweight="bold")
+
+
+def bands_picture(found: Sequence[Bands], title: str = "", columns: int = 3) -> str:
+    """Return Figure 13: one panel a label, mean slice score and band of cases with (orange) and without it (blue).
+
+    Parameters
+    ----------
+    title
+        What stands above all panels: whose scores they are. The picture says by itself what it is not for.
+    """
+    columns = min(columns, max(2, len(found)))
     rows = -(-len(found) // columns)
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+        panels = figure.subplots(max(1, rows), columns, squeeze=False, sharex=True).ravel()
         for panel, one in zip(panels, found, strict=False):
             _bands(panel, one)
         for panel in panels[len(found) :]:
             panel.set_visible(False)
-        panels[0].legend(loc="best", frameon=False, fontsize=7)
-        figure.supxlabel("slice group, from 1 at the head")
-        figure.supylabel("slice score")
+        for panel in panels[max(0, len(found) - columns) : len(found)]:
+            panel.tick_params(labelbottom=True)  # also where the row below is not full
+        heading = [*textwrap.wrap(title, 40 * columns), f"orange: {_SIDES[0]}, blue: {_SIDES[1]}"]
+        figure.suptitle("\n".join(heading), fontsize=10)
+        figure.supxlabel(f"slice group, from 1 at the head\n{INTENDED_USE}", fontsize=9)
+        figure.supylabel("slice score", fontsize=9)
 
-    return drawn(draw, (2.8 * columns, 0.6 + 1.9 * max(1, rows)))
+    return drawn(draw, (2.8 * columns, 1.1 + 1.9 * max(1, rows)))
+
+
+_SIDES = ("cases with the abnormality", "cases without it")
 
 
 def _bands(axes: Axes, one: Bands) -> None:
     groups = np.arange(1, len(one.positives_mean) + 1)
     sides = (
-        (one.negatives_mean, one.negatives_low, one.negatives_high, BLUE, "absent"),
-        (one.positives_mean, one.positives_low, one.positives_high, ORANGE, "present"),
+        (one.positives_mean, one.positives_low, one.positives_high, ORANGE),
+        (one.negatives_mean, one.negatives_low, one.negatives_high, BLUE),
     )
-    for mean, low, high, color, words in sides:
+    for mean, low, high, color in sides:
         axes.fill_between(groups, low, high, color=color, alpha=0.25, linewidth=0)
-        axes.plot(groups, mean, color=color, linewidth=1.2, label=words)
-    axes.set_title(textwrap.fill(f"{display_name(one.label)} ({one.n_positive} present)", 34), fontsize=8)
+        axes.plot(groups, mean, color=color, linewidth=1.2)
+    name = textwrap.fill(display_name(one.label), 34)
+    axes.set_title(f"{name}\n{counted(one.n_positive, 'case')} with it, {one.n_negative} without", fontsize=8)
+    axes.margins(x=0.02)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from html import escape
+from urllib.parse import quote
 
+from training.evaluate.reader_words import head_words
 from training.evaluate.rows import INTENDED_USE, Row, plain
 
 STYLE = """
@@ -46,13 +48,9 @@ def table(rows: Iterable[Row], names: Sequence[str]) -> str:
     """Return rows as an HTML table; an interval is put in brackets behind the number it belongs to."""
     found = [plain(row) for row in rows]
     text = {name for name in names if any(isinstance(row.get(name), str) for row in found)}
-    heads = "".join(f'<th scope="col"{_class(name in text)}>{escape(_title(name))}</th>' for name in names)
+    heads = "".join(f'<th scope="col"{_class(name in text)}>{escape(head_words(name))}</th>' for name in names)
     lines = "".join(f"<tr>{''.join(_cell(row, name) for name in names)}</tr>\n" for row in found)
     return f'<div class="wide"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table></div>'
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ").removeprefix("n ").replace("auroc", "AUROC")
 
 
 def _class(is_text: bool) -> str:
@@ -88,12 +86,19 @@ def folded(title: str, content: str) -> str:
 
 
 def image(svg: str, caption: str) -> str:
-    """Return a picture that is part of the page."""
-    return picture(svg.encode(), "svg+xml", caption)
+    """Return a picture that is part of the page: as text, which takes a quarter less than base64."""
+    return _figure(f"data:image/svg+xml,{quote(' '.join(svg.split()), safe=_IN_URL)}", caption)
 
 
 def picture(data: bytes, kind: str, caption: str) -> str:
     """Return an image file (``kind`` is the second half of its media type) as a part of the page."""
+    return _figure(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", caption)
+
+
+_IN_URL = ' !$()*+,-./:;<=>?@[]^_`{|}~"'
+"""What a data URL holds as it is; apostrophes, which end the attribute, percent signs and the like are escaped."""
+
+
+def _figure(source: str, caption: str) -> str:
     words = escape(caption)
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return f'<figure><img src="{source}" alt="{words}"><figcaption>{words}</figcaption></figure>'
+    return f"<figure><img src='{source}' alt=\"{words}\"><figcaption>{words}</figcaption></figure>"

@@ -7,7 +7,7 @@ Cases are only counted, never named.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from training.evaluate.classification import METRIC_NAMES, METRICS, OVER_LABELS,
 from training.evaluate.lesions import MEASURES
 from training.evaluate.organ_iou import OrganCurves
 from training.evaluate.pairs import LABEL_GROUP, Average, GroupResult, compare_pairs, label_groups, summarise_pairs
+from training.evaluate.reader_words import PLACEMENTS, VARIANTS, measure_words
 from training.evaluate.rows import INTENDED_USE, Row, Rows, plain, to_csv
 from training.io.atomic import atomic_path
-from training.issues import InputError, error
+from training.io.privacy import exported
+from training.issues import InputError, Issue, error
 from training.labels import display_name
 
 SCHEMA = "hirescam-evaluation"
@@ -55,10 +57,18 @@ class Evaluation:
         By model.
     organ_iou, lesions, comparisons
         Rows from :func:`organ_rows`, :func:`lesion_rows` and the ``..._comparison_rows`` functions.
-    bands
-        Slice scores of cases with and without every label (Figure 13).
+    bands, bands_of
+        Slice scores of cases with and without every label (Figure 13), and the model whose they are.
+    left_out
+        Rows of the pairs that OrganIoU leaves out.
+    thresholds
+        Where the thresholds of OrganIoU come from, in a sentence.
     notes
         Facts about the data and the models that a reader needs, in sentences.
+    issues
+        What whoever reads a number has to know, such as pairs that were left out.
+    made
+        When, by which versions and settings, and of what; plain JSON types.
     """
 
     title: str
@@ -67,7 +77,12 @@ class Evaluation:
     lesions: Rows = ()
     comparisons: Rows = ()
     bands: tuple[Bands, ...] = ()
+    bands_of: str = ""
+    left_out: Rows = ()
+    thresholds: str = ""
     notes: tuple[str, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     def tables(self) -> dict[str, Rows]:
         """Return the rows of every table by its name; tables without rows are left out."""
@@ -79,6 +94,7 @@ class Evaluation:
             "labels": tuple(rows),
             "calibration": tuple(bins),
             "organ_iou": self.organ_iou,
+            "organ_iou_left_out": self.left_out,
             "lesions": self.lesions,
             "comparisons": self.comparisons,
             "slice_scores": tuple(row for found in self.bands for row in band_rows(found)),
@@ -92,6 +108,9 @@ class Evaluation:
             "schema_version": SCHEMA_VERSION,
             "intended_use": INTENDED_USE,
             "title": self.title,
+            **self.made,
+            "thresholds": self.thresholds or None,
+            "issues": exported(self.issues),
             "notes": list(self.notes),
             "models": {name: _about(found) for name, found in self.classification.items()},
             **{name: [plain(row) for row in rows] for name, rows in self.tables().items()},
@@ -114,9 +133,15 @@ def with_display_name(row: Row) -> Row:
 
 
 def readable(row: Row) -> Row:
-    """Return a row for the eyes of a reader: labels as they are called, without the machine's spelling."""
-    shown = {"label": display_name, "group": _shown_group}
-    return {key: shown[key](str(value)) if key in shown else value for key, value in row.items()}
+    """Return a row for the eyes of a reader: labels, measures and places as they are called, not as they are keyed."""
+    shown: dict[str, Callable[[str], str]] = {
+        "label": display_name,
+        "group": _shown_group,
+        "measure": measure_words,
+        "placement": lambda name: PLACEMENTS.get(name, name),
+        "variant": lambda name: VARIANTS.get(name, name),
+    }
+    return {key: shown[key](value) if key in shown and isinstance(value, str) else value for key, value in row.items()}
 
 
 def _shown_group(name: str) -> str:
@@ -314,7 +339,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
         If ``folder`` exists already (:func:`check_free` tells before).
     """
     from training.evaluate.figures import bands_picture  # both load matplotlib
-    from training.evaluate.page import page
+    from training.evaluate.page import bands_title, page
 
     with atomic_path(folder, overwrite=False) as partial:
         partial.mkdir()
@@ -324,5 +349,6 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
             (partial / f"{name}.csv").write_text(to_csv(rows), encoding="utf-8")
         (partial / PAGE_FILE).write_text(page(evaluation), encoding="utf-8")
         if evaluation.bands:
-            (partial / BANDS_FILE).write_text(bands_picture(evaluation.bands), encoding="utf-8")
+            svg = bands_picture(evaluation.bands, bands_title(evaluation.bands_of))
+            (partial / BANDS_FILE).write_text(svg, encoding="utf-8")
     return folder

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
+from training.evaluate.bands import bands
 from training.evaluate.baselines import UNIFORM, with_baselines
 from training.evaluate.bootstrap import Resampling
 from training.evaluate.classification import Classification, evaluate_predictions
-from training.evaluate.figures import bars_picture, forest_picture, roc_picture
+from training.evaluate.figures import bands_picture, bars_picture, corners, forest_picture, roc_picture
 from training.evaluate.html import number, table
 from training.evaluate.lesions import MEASURES, LesionCase, ball, lesion_tables
 from training.evaluate.organ_iou import OrganCase, choose_thresholds, organ_curves
 from training.evaluate.page import page
 from training.evaluate.pairs import size_groups
 from training.evaluate.rows import INTENDED_USE, to_csv
+from training.evaluate.svg import compact
 from training.evaluate.tables import (
     Evaluation,
     lesion_rows,
@@ -37,9 +40,12 @@ from training.evaluate.tables import (
     write_evaluation,
 )
 from training.geometry import Geometry
+from training.issues import warning
 
 NASTY = '<script>alert("x")</script> & $x^2$'
 LABELS = ("lung nodule", "cardiomegaly", NASTY)
+NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+"""Names of SVG's own vocabularies, which nothing opens."""
 PLAN = Resampling(30, 1)
 IMAGE = Geometry.canonical((12, 16, 16), (2.0, 2.0, 2.0))
 CELLS = IMAGE.subgrid((1, 1.5, 1.5), (3, 4, 4), (4, 4, 4))
@@ -183,7 +189,7 @@ def test_the_page_is_well_formed_escaped_and_needs_nothing_else(evaluation: Eval
         assert "href" not in attributes
         assert attributes.get("src", "data:").startswith("data:")  # type: ignore[union-attr]
         assert not any(name.startswith("on") for name in attributes)
-    assert not re.search(r"https?://", text)
+    assert set(re.findall(r"https?://[^ \"'>]*", text)) == NAMESPACES
     assert INTENDED_USE in text
     assert "n/a" in text
     assert ">nan" not in text.lower()
@@ -193,12 +199,86 @@ def test_the_pictures_are_svg_without_anything_from_elsewhere(evaluation: Evalua
     sources = [a["src"] for tag, a in _Page(page(evaluation)).tags if tag == "img"]
     assert len(sources) == 2 * 3 + 2 + 2
     for source in sources:
-        svg = base64.b64decode(str(source).split(",", 1)[1]).decode()
+        assert str(source).startswith("data:image/svg+xml,")
+        svg = unquote(str(source).split(",", 1)[1])
         root = ET.fromstring(svg)  # noqa: S314 - our own
         assert root.tag.endswith("svg")
         for element in root.iter():
             links = [value for name, value in element.attrib.items() if name.endswith("href")]
             assert all(link.startswith("#") for link in links)
+
+
+def test_readers_see_words_where_files_have_keys(evaluation: Evaluation) -> None:
+    placed = replace(
+        evaluation,
+        organ_iou=tuple({**row, "placement": "receptive_field"} for row in evaluation.organ_iou),
+        comparisons=tuple({**row, "measure": "error_mm (receptive_field)"} for row in evaluation.comparisons),
+    )
+    found = _Page(page(placed))
+    drawn = " ".join(unquote(str(a["src"])) for tag, a in found.tags if tag == "img")
+    shown = " ".join(found.texts[1:]) + drawn
+    for key in ("receptive_field", "error_mm", "mass_inside", "cell_hit", "to_centre_mm", "n_pairs", "brier"):
+        assert not re.search(rf"\b{key}\b", shown), key
+    for words in ("Brier score", "Expected calibration error", "the paper's definition, where the cells look"):
+        assert words in shown
+    assert "pointing error, mm (where the cells look)" in shown
+
+
+def test_thresholds_stand_beside_their_label_and_nowhere_else(evaluation: Evaluation) -> None:
+    text = page(evaluation)
+    main, _, rest = text[text.index("<h2>Organs") :].partition("<summary>Thresholds")
+    assert "threshold</th>" not in main.lower()
+    table = rest[: rest.index("</details>")]
+    assert '<td class="text">lung nodule</td><td>' in table
+    assert '<td class="text">cardiomegaly</td><td class="none">n/a</td>' in table
+
+
+def test_the_page_says_where_thresholds_come_from_and_what_is_left_out(evaluation: Evaluation, tmp_path: Path) -> None:
+    rows = ({"model": "A", "source": "HiResCAM", "label": "lung mass", "n_pairs": 3, "reason": "no threshold"},)
+    told = warning("pairs-left-out", "OrganIoU of A is over 9 of 12 pairs", file="/home/miller/x")
+    full = replace(evaluation, thresholds="Chosen on air.", left_out=rows, issues=(told,), made={"time": "now"})
+    folder = write_evaluation(tmp_path / "out", full)
+    text = (folder / "evaluation.html").read_text()
+    for words in ("Chosen on air.", "OrganIoU of A is over 9 of 12 pairs", "no threshold", "How this was made"):
+        assert words in text
+    document = json.loads((folder / "evaluation.json").read_text())
+    assert (document["thresholds"], document["time"]) == ("Chosen on air.", "now")
+    assert [issue["code"] for issue in document["issues"]] == ["pairs-left-out"]
+    assert "miller" not in json.dumps(document)
+    assert document["organ_iou_left_out"][0]["n_pairs"] == 3
+    assert (folder / "organ_iou_left_out.csv").is_file()
+
+
+def test_the_picture_of_slice_scores_says_whose_and_what_for(tmp_path: Path) -> None:
+    scores = np.random.default_rng(0).normal(size=(12, 5))
+    found = bands("groundglass", scores, (np.arange(12) < 4).astype(np.int8), "mean")
+    folder = write_evaluation(tmp_path / "out", Evaluation("A", bands=(found,), bands_of="my-run"))
+    svg = (folder / "slice_scores.svg").read_text()
+    for words in (INTENDED_USE, "Mean slice score", "my-run", "ground-glass opacity", "4 cases with it, 8 without"):
+        assert words in svg
+    assert bands_picture([]).startswith("<svg")
+
+
+def test_pictures_are_small_and_look_the_same() -> None:
+    svg = (
+        '<svg><g id="axes_1"><defs><path id="DejaVuSans-3" transform="scale(0.015625)"/>\n'
+        '<path id="DejaVuSans-4f" d="M 1 2 \nL 3 4 \nL 5.123456 6 \nz\n" transform="scale(0.015625)"/></defs>\n'
+        "<!-- a b -->\n"
+        '<use xlink:href="#DejaVuSans-3" transform="translate(63.625 0)"/>\n'
+        '<use xlink:href="#DejaVuSans-4f" transform="translate(95.40625 0)"/></g></svg>\n'
+    )
+    assert compact(svg) == (
+        '<svg><g><defs><path id="g4f" d="M 1 2 L 3 4 5.12 6 z" transform="scale(0.015625)"/></defs>'
+        '<!-- a b --><use xlink:href="#g4f" x="95.4"/></g></svg>\n'
+    )
+
+
+def test_a_curve_keeps_its_corners_only() -> None:
+    x = np.array([0.0, 0.0, 0.0, 0.2, 0.4, 0.4, 0.6, 1.0])
+    y = np.array([0.0, 0.0, 0.5, 0.5, 0.5, 0.5, 0.7, 1.1])
+    kept = corners(x, y)
+    np.testing.assert_array_equal(kept, [[0, 0, 0.4, 1.0], [0, 0.5, 0.5, 1.1]])
+    np.testing.assert_array_equal(corners(x[:1], y[:1]), [[0], [0]])
 
 
 def test_the_same_results_give_the_same_page(evaluation: Evaluation) -> None:

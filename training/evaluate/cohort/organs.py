@@ -13,6 +13,7 @@ import numpy.typing as npt
 from training.cohort.results.layout import AUTHORS_CELLS, ORGAN_GRIDS
 from training.evaluate.baselines import with_baselines
 from training.evaluate.bootstrap import BoolArray, Resampling
+from training.evaluate.cohort.coverage import coverage_issue, left_out_rows, placeless_rows
 from training.evaluate.cohort.subject import Choice, Steps, Subject
 from training.evaluate.organ_iou import (
     VARIANTS,
@@ -24,9 +25,9 @@ from training.evaluate.organ_iou import (
     organ_curves,
 )
 from training.evaluate.rows import Rows
-from training.evaluate.tables import ORGAN_MEASURES, organ_rows, pair_comparison_rows
+from training.evaluate.tables import JSON_FILE, ORGAN_MEASURES, organ_rows, pair_comparison_rows
 from training.explain.result import METHOD_NAMES
-from training.issues import InputError, error
+from training.issues import InputError, Issue, error
 from training.labels import is_known
 
 FloatArray = npt.NDArray[np.float64]
@@ -43,10 +44,16 @@ Thresholds = Mapping[Key, Mapping[str, FloatArray]]
 
 @dataclass(frozen=True, eq=False)
 class OrganResult:
-    """Rows for tables, and tables [N, M] of OrganIoU by variant and place, then by source, for comparisons."""
+    """Rows for tables, and tables [N, M] of OrganIoU by variant and place, then by source, for comparisons.
+
+    ``left_out`` are rows of the pairs that OrganIoU leaves out, and ``issue`` says so of HiResCAM by the paper's
+    definition; None if it leaves none out.
+    """
 
     rows: Rows
     tables: Mapping[Key, Mapping[str, FloatArray]]
+    left_out: Rows = ()
+    issue: Issue | None = None
 
 
 def evaluate_organs(
@@ -80,6 +87,7 @@ def evaluate_organs(
         )
         raise InputError(error("no-thresholds", fact, way_out, subject.store.path.name))
     rows: list[Rows] = []
+    left_out = [_placeless(subject, choice)]
     tables: dict[Key, dict[str, FloatArray]] = {}
     for grid in ORGAN_GRIDS:
         judged = _curves(subject, choice.judged, grid, steps)
@@ -92,8 +100,28 @@ def evaluate_organs(
             about = {"model": subject.name, "variant": variant, "placement": PLACES[grid]}
             measures = ORGAN_MEASURES if variant == "paper" else ORGAN_MEASURES[:1]  # soft mass knows no variants
             rows.append(organ_rows(own, thresholds, about, resampling, extra_groups, measures))
+            left_out.append(left_out_rows(own, thresholds, None if given else validation, about))
             tables[key] = {name: curves.at(thresholds[name]) for name, curves in own.items()}
-    return OrganResult(tuple(row for part in rows for row in part), tables)
+    told = tuple(row for part in left_out for row in part)
+    return OrganResult(tuple(row for part in rows for row in part), tables, told, _issue(told, subject, choice))
+
+
+def _placeless(subject: Subject, choice: Choice) -> Rows:
+    about = {"model": subject.name, "variant": None, "placement": None}
+    return placeless_rows(subject.known(choice.judged), _placed(subject), subject.labels, about)
+
+
+def _placed(subject: Subject) -> BoolArray:
+    """Return [M]: the labels that belong to an organ."""
+    return np.array([is_known(name) for name in subject.labels], dtype=bool)
+
+
+def _issue(left_out: Rows, subject: Subject, choice: Choice) -> Issue | None:
+    """Return what HiResCAM leaves out by the paper's definition, where its cells look."""
+    present = subject.known(choice.judged) == 1
+    own = {"variant": "paper", "placement": PLACES["receptive_field"], "source": METHOD_NAMES["hirescam"]}
+    rows = [row for row in left_out if row["variant"] is None or all(row[key] == own[key] for key in own)]
+    return coverage_issue(tuple(rows), int(present.sum()), int(present.any(axis=0).sum()), subject.name)
 
 
 def n_steps(choice: Choice, given: bool) -> int:
@@ -114,7 +142,7 @@ def _as(variant: Variant, curves: Mapping[str, OrganCurves]) -> dict[str, OrganC
 
 def cases_of(subject: Subject, cases: Sequence[str], grid: str, steps: Steps) -> Iterator[OrganCase]:
     """Yield maps and allowed regions of every case with a present label that belongs to an organ, else none of them."""
-    placed = np.array([is_known(name) for name in subject.labels], dtype=bool)
+    placed = _placed(subject)
     truth = subject.known(cases)
     for n, case in enumerate(steps.over(cases)):
         present = (truth[n] == 1) & placed
@@ -130,6 +158,11 @@ def cases_of(subject: Subject, cases: Sequence[str], grid: str, steps: Steps) ->
         yield OrganCase({**maps, **subject.random_maps(case, explanation, present)}, allowed, present)
 
 
+def evaluation_file(path: Path) -> Path:
+    """Return the ``evaluation.json`` of an evaluation that is given by its folder or by this file."""
+    return path / JSON_FILE if path.is_dir() else path
+
+
 def read_thresholds(file: Path, subject: Subject) -> Thresholds:
     """Return the thresholds that an earlier evaluation (its folder or ``evaluation.json``) used for the same model.
 
@@ -138,7 +171,7 @@ def read_thresholds(file: Path, subject: Subject) -> Thresholds:
     InputError
         If the file is no evaluation with thresholds for a model of this name.
     """
-    path = file / "evaluation.json" if file.is_dir() else file
+    path = evaluation_file(file)
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["organ_iou"]
         own = [row for row in rows if row["model"] == subject.name and row["measure"] == "OrganIoU"]

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from training.cohort.results import CohortStore, open_store
-from training.evaluate.bands import Bands, slice_score_bands
+from training.evaluate.bands import Bands, bands
 from training.evaluate.bootstrap import BoolArray, Resampling
 from training.evaluate.classification import Classification, evaluate_predictions
 from training.evaluate.cohort import organs, pointing
 from training.evaluate.cohort.known_lesions import KnownLesions, known_lesions
+from training.evaluate.cohort.made import made_of
 from training.evaluate.cohort.organs import OrganResult, evaluate_organs, read_thresholds
 from training.evaluate.cohort.pointing import LesionResult, evaluate_lesions
 from training.evaluate.cohort.small import small_cohort_notes
@@ -100,12 +103,17 @@ def evaluate_stores(
         organ_iou=tuple(row for one in found if one.organs for row in one.organs.rows),
         lesions=tuple(row for one in found if one.lesions for row in one.lesions.rows),
         comparisons=tuple(_comparisons(found, plan.resampling)),
+        left_out=tuple(row for one in found if one.organs for row in one.organs.left_out),
+        thresholds=choice.threshold_words(plan.thresholds is not None) if any(one.organs for one in found) else "",
+        issues=tuple(one.organs.issue for one in found if one.organs and one.organs.issue),
+        made=made_of(path, plan),
         notes=(
             *choice.notes,
             *small_cohort_notes(found[0].classification, len(cases)),
             *(note for one in subjects for note in _notes(one, known)),
         ),
         bands=tuple(_bands(subjects[0], choice)),
+        bands_of=subjects[0].name,
     )
 
 
@@ -196,7 +204,8 @@ def _bands(subject: Subject, choice: Choice) -> Iterator[Bands]:
     """Yield the slice scores of every label that some judged case has."""
     if not subject.store.model.has_maps:
         return
-    for label in subject.labels:
-        found = slice_score_bands(subject.store, label, cases=choice.judged)
-        if found is not None and found.n_positive:
-            yield found
+    rows, known = subject.rows(choice.judged), subject.known(choice.judged)
+    for m, label in enumerate(subject.labels):
+        if (known[:, m] == 1).any():
+            truth = np.nan_to_num(known[:, m], nan=-1.0).astype(np.int8)
+            yield bands(label, subject.store.label_slice_scores(label)[rows], truth, "mean")

@@ -210,11 +210,25 @@ def _with_labels(subject: Subject, labels: tuple[str, ...]) -> Subject:
 
 @dataclass(frozen=True)
 class Choice:
-    """The cases that are judged, and those on which thresholds are chosen (none if thresholds are given)."""
+    """The cases that are judged, and those on which thresholds are chosen unless they are given."""
 
     judged: tuple[str, ...]
     chosen_on: tuple[str, ...]
+    split: JudgedOn
     notes: tuple[str, ...]
+
+    def threshold_words(self, given: bool) -> str:
+        """Return where thresholds come from, and whether numbers that use them are too good."""
+        if given:
+            return "Thresholds are those of an earlier evaluation (--thresholds)."
+        if self.chosen_on == self.judged:
+            which = "the validation cases, which are" if self.split == "valid" else "the cases"
+            judged = "the very cases that are judged" if self.split == "valid" else "that are judged"
+            return f"Thresholds were chosen on {which} {judged}, so numbers that use them are too good."
+        words = f"Thresholds were chosen on {counted(len(self.chosen_on), 'validation case')}"
+        if set(self.chosen_on) & set(self.judged):
+            return f"{words}, which are among those that are judged, so numbers that use them are too good."
+        return f"{words}, none of which is judged."
 
 
 def choose_cases(store: CohortStore, cases: Sequence[str], on: JudgedOn | None) -> Choice:
@@ -233,9 +247,23 @@ def choose_cases(store: CohortStore, cases: Sequence[str], on: JudgedOn | None) 
         raise InputError(
             error("no-cases", f"no case is of split {on}", f"There are {', '.join(counts)}.", store.path.name)
         )
-    notes = [f"Judged on {counted(len(judged), 'case')} ({'all splits' if wanted == 'all' else f'split {wanted}'})."]
+    where = "all splits" if wanted == "all" else f"split {wanted}"
+    notes = (f"Judged on {counted(len(judged), 'case')} ({where}).", *_SEEN.get(wanted, ()))
     validation = tuple(case for case in cases if split[case] == "valid")
-    if wanted == "test":
-        return Choice(judged, validation, tuple(notes))
-    notes.append("Thresholds were chosen on the cases that are judged, so numbers that use them are too good.")
-    return Choice(judged, judged if wanted == "valid" else validation or judged, tuple(notes))
+    chosen_on = validation if wanted == "test" else validation or judged
+    return Choice(judged, chosen_on, wanted, notes)
+
+
+_SEEN = {
+    "valid": (
+        "The judged cases are the validation cases: where the model's best epoch was chosen on them, all numbers are "
+        "somewhat too good.",
+    ),
+    "train": (
+        "The judged cases are training cases: for a model that was trained on them, numbers say nothing of others.",
+    ),
+    "all": (
+        "Cases of all splits are judged: for a model that was trained on some of them, numbers say little of others.",
+    ),
+}
+"""What a reader has to know of cases of these splits."""

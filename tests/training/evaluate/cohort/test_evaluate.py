@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from training.evaluate.classification import evaluate_predictions
 from training.evaluate.cohort import EvaluateSettings, evaluate_stores
 from training.evaluate.lesions import ball, measure_map
 from training.evaluate.organ_iou import THRESHOLDS, organ_iou
+from training.evaluate.page import page
 from training.evaluate.tables import Evaluation
 from training.issues import InputError
+from training.labels import display_name
 
 PLAN = Resampling(40, 3)
 
@@ -200,6 +203,7 @@ def test_phantoms_bring_their_own_lesions_and_the_command_writes_everything(tmp_
     }
     files = {item.name for item in (tmp_path / "out").iterdir()}
     tables = {"summary", "labels", "calibration", "organ_iou", "lesions", "comparisons", "slice_scores"}
+    tables |= {"organ_iou_left_out"} & set(document)
     assert files == {"evaluation.json", "evaluation.html", "slice_scores.svg"} | {f"{name}.csv" for name in tables}
     page = (tmp_path / "out" / "evaluation.html").read_text()
     for words in ("Predictions", "Organs", "Lesions", "Comparisons", "Slice scores", "not for clinical use"):
@@ -213,12 +217,86 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(create_app(), ["evaluate", *(str(argument) for argument in arguments)])
 
 
+def test_pairs_without_a_threshold_are_counted_named_and_told(stores: dict[str, Path], tmp_path: Path) -> None:
+    store = open_store(stores["a"])
+    with stores["truth"].open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    without = store.labels[:1]
+    for row in rows:
+        for label in without:
+            row[label] = "0" if row["case"] in cases_in(store, "valid") else "1"
+    with (tmp_path / "truth.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    judged = [row for row in rows if row["case"] in cases_in(store)]
+    shown = sum(row[label] == "1" for row in judged for label in store.labels)
+    out = tmp_path / "out"
+    done = run(stores["a"], "-o", out, "--truth", tmp_path / "truth.csv", "--resamples", "5")
+    assert done.exit_code == 0, done.output
+    left = sum(row[without[0]] == "1" for row in judged)
+    words = f"OrganIoU of {store.model.name} is over {shown - left} of {shown} pairs of a case and a label that it has"
+    for text in (done.stderr, (out / "evaluation.html").read_text()):
+        assert words in text
+        assert "no validation case has it, so no threshold could be chosen" in text
+        assert display_name(without[0]) in text
+    document = json.loads((out / "evaluation.json").read_text())
+    own = {"source": "HiResCAM", "variant": "paper", "placement": "receptive_field"}
+    row = row_of(tuple(document["organ_iou_left_out"]), **own)
+    assert (row["label"], row["n_pairs"]) == (without[0], left)
+    assert document["issues"][0]["code"] == "pairs-left-out"
+
+
+def test_an_evaluation_says_when_by_what_and_of_what_it_was_made(stores: dict[str, Path], tmp_path: Path) -> None:
+    done = run(stores["a"], "-o", tmp_path / "out", "--truth", stores["truth"], "--resamples", "5", "--seed", "9")
+    assert done.exit_code == 0, done.output
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert document["time"].endswith("+00:00")
+    assert {"hirescam-napari", "torch", "numpy"} <= set(document["versions"])
+    store = open_store(stores["a"])
+    assert document["stores"]["evaluated"]["sha256"] == store.sha256
+    assert document["stores"]["evaluated"]["model"]["sha256"] == store.model.sha256
+    settings = document["settings"]
+    assert (settings["resamples"], settings["seed"], settings["on"]) == (5, 9, None)
+    assert settings["truth"]["sha256"] == hashlib.sha256(stores["truth"].read_bytes()).hexdigest()
+    assert "truth.csv" not in json.dumps(settings)
+
+
+def test_slice_scores_follow_the_truth_that_was_given(evaluation: Evaluation, stores: dict[str, Path]) -> None:
+    labels = open_store(stores["a"]).labels
+    assert [one.label for one in evaluation.bands] == list(labels[:3])  # by the table no case has the last one
+    assert evaluation.bands_of == name_of(open_store(stores["a"]))
+
+
+@pytest.mark.parametrize(
+    ("on", "words", "note"),
+    [
+        (
+            "valid",
+            "chosen on the validation cases, which are the very cases that are judged",
+            "validation cases: where",
+        ),
+        ("all", "on 8 validation cases, which are among those that are judged", "Cases of all splits"),
+        (None, "on 8 validation cases, none of which is judged", "split test"),
+    ],
+)
+def test_the_page_says_on_which_cases_thresholds_were_chosen(
+    stores: dict[str, Path], on: str | None, words: str, note: str
+) -> None:
+    found = evaluate_stores(stores["a"], EvaluateSettings(on=on, resampling=Resampling(0)))  # type: ignore[arg-type]
+    assert words in found.thresholds
+    assert ("too good" in found.thresholds) == (on is not None)
+    assert any(note in one for one in found.notes)
+    assert words in page(found)
+
+
 def test_thresholds_of_an_earlier_evaluation_are_used(stores: dict[str, Path], tmp_path: Path) -> None:
     none = Resampling(0)
     first = evaluate_stores(stores["a"], EvaluateSettings(on="valid", resampling=none))
-    assert any("too good" in note for note in first.notes)
+    assert "too good" in first.thresholds
     (tmp_path / "evaluation.json").write_text(json.dumps(first.to_dict()))
     reused = evaluate_stores(stores["a"], EvaluateSettings(thresholds=tmp_path, resampling=none))
+    assert reused.thresholds == "Thresholds are those of an earlier evaluation (--thresholds)."
     assert reused.organ_iou == evaluate_stores(stores["a"], EvaluateSettings(resampling=none)).organ_iou
     with pytest.raises(InputError, match="no evaluation with thresholds"):
         evaluate_stores(stores["a"], EvaluateSettings(thresholds=stores["truth"]))
