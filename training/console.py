@@ -20,8 +20,12 @@ import typer
 from typer.core import TyperGroup
 
 from training.issues import Cancelled, InputError, Issue, Severity
+from training.words import counted
 
 ERROR, USAGE, STOPPED = 1, 2, 130
+
+FOLDERS_NAMED = 6
+"""Most folders that are named when a command says what it wrote; more are counted."""
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe: nothing has to fit a window there."""
@@ -63,9 +67,28 @@ def say(text: str) -> None:
 
 
 def wrote(*paths: Path) -> None:
-    """Say on stderr which files or folders were written, a line each; not called for ``--json``, which lists them."""
+    """Say on stderr which files or folders were written, a line each; not called for ``--json``, which lists them.
+
+    Of a folder also what it holds; of a file also the report on the run that stands beside it.
+    """
+    from training.cohort.run_report import report_beside
+
     for path in paths:
-        say(f"wrote {path}")
+        held, report = _held(path), report_beside(path)
+        say(f"wrote {path}: {held}" if held else f"wrote {path}")
+        if report.is_file() and report not in paths:
+            say(f"wrote {report}")
+
+
+def _held(path: Path) -> str:
+    """Return in words what a folder holds, files by name, many folders by number; of zarr arrays nothing."""
+    if not path.is_dir() or (path / "zarr.json").is_file():
+        return ""
+    items = sorted(path.iterdir())
+    folders = [f"{item.name}/" for item in items if item.is_dir()]
+    if len(folders) > FOLDERS_NAMED:
+        folders = [counted(len(folders), "folder")]
+    return ", ".join([*folders, *(item.name for item in items if not item.is_dir())])
 
 
 def say_issues(issues: Iterable[Issue]) -> None:
@@ -106,9 +129,9 @@ def progress_bars() -> Iterator[Callable[[int, int, str], None]]:
         TimeRemainingColumn,
     )
 
-    counted = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
+    done_of = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
     timed = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*counted, *timed, console=Console(stderr=True)) as bars:
+    with Progress(*done_of, *timed, console=Console(stderr=True)) as bars:
         now: tuple[str, int, TaskID] | None = None
 
         def finish() -> None:

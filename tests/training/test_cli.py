@@ -74,6 +74,7 @@ def test_explain_writes_report_and_case(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert sorted(item.name for item in (tmp_path / "out").iterdir()) == ["case.zarr", "report.json"]
     assert "not for clinical use" in result.stdout
+    assert f"wrote {tmp_path / 'out'}: case.zarr/, report.json" in result.stderr.splitlines()
     assert "trunk" in result.stderr
     assert "trunk" not in result.stdout
 

@@ -98,6 +98,11 @@ def report_beside(path: Path) -> Path:
     return path.with_name(path.name + SIDE_SUFFIX)
 
 
+def with_reports(paths: Iterable[Path]) -> list[Path]:
+    """Return files, each followed by the report beside it."""
+    return [one for path in paths for one in (path, report_beside(path))]
+
+
 def write_beside(
     path: Path,
     made: str,

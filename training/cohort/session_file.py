@@ -33,6 +33,9 @@ from training.issues import InputError, error
 SUFFIX = ".hirescam"
 """How session files end."""
 
+SAVE_AGAIN = "Save it again in the viewer: tab Export, Save session…"
+"""How to come by a session file; only the viewer writes them, as they hold what it showed."""
+
 SCHEMA, SCHEMA_VERSION = "hirescam-session", 1
 _ABOUT = "session.json"
 _LARGEST_BYTES = 4 << 30
@@ -154,7 +157,7 @@ def read_session(path: str | os.PathLike[str]) -> Session:
     """
     source = Path(path)
     if not is_session(source):
-        raise InputError(error("not-a-session", "it is no session file", "Save the session again.", source.name))
+        raise InputError(error("not-a-session", "it is no session file", SAVE_AGAIN, source.name))
     try:
         with zipfile.ZipFile(source) as archive:
             about = json.loads(archive.read(_ABOUT))
@@ -198,4 +201,4 @@ def _origin_of(about: Mapping[str, Any], source: Path) -> Origin | None:
 
 def _damaged(source: Path, detail: str) -> InputError:
     fact = f"the session file is damaged ({detail})"
-    return InputError(error("damaged-session", fact, "Save the session again.", source.name))
+    return InputError(error("damaged-session", fact, SAVE_AGAIN, source.name))

@@ -66,6 +66,7 @@ def compare(
     """Rank where Grad-CAM shows the wrong organ and HiResCAM the right one, over a cohort. Not for clinical use."""
     with reported(as_json):
         from training.cohort.results import open_store
+        from training.cohort.run_report import with_reports
         from training.evaluate.compare import cohort_disagreements, disagreement_rows
 
         opened = open_store(store)
@@ -89,7 +90,7 @@ def compare(
         if as_json:
             about = {"store_sha256": opened.sha256, "model": opened.model.name}
             told = [issue.to_dict() for issue in issues]
-            emit({"pairs": rows, **about, "files": [path.name for path in files], "issues": told})
+            emit({"pairs": rows, **about, "files": [path.name for path in with_reports(files)], "issues": told})
         else:
             _print(found)
             say_issues(issues)

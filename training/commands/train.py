@@ -150,7 +150,7 @@ def _print_result(document: dict[str, Any], output: Path, data: Path | None, as_
         f"For research only, not for clinical use. Next: hirescam view CT --model {model}, or for the cohort\n"
         f"hirescam batch {given} --model {model} -o STORE, then hirescam evaluate STORE -o RESULTS."
     )
-    wrote(model)
+    wrote(output)
 
 
 def best_words(document: Mapping[str, Any]) -> str:

@@ -49,7 +49,8 @@ def test_every_file_is_named_and_has_its_report(store: Path, tmp_path: Path) -> 
     done = CliRunner().invoke(create_app(), ["compare", str(store), "-l", "Atelectasis", *wanted])
     assert done.exit_code == 0
     for path in files.values():
-        assert f"wrote {path}" in done.stderr.splitlines()
+        assert done.stderr.splitlines().count(f"wrote {path}") == 1
+        assert done.stderr.splitlines().count(f"wrote {path}.report.json") == 1
         report = json.loads(path.with_name(f"{path.name}.report.json").read_text(encoding="utf-8"))
         assert report["file"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert report["request"]["label"] == "atelectasis"
@@ -60,7 +61,7 @@ def test_every_file_is_named_and_has_its_report(store: Path, tmp_path: Path) -> 
     done = CliRunner().invoke(create_app(), ["compare", str(store), "-l", "Atelectasis", *wanted, "--json"])
     assert "wrote" not in done.stderr
     document = json.loads(done.stdout)
-    assert document["files"] == ["s.png", "pairs.csv"]
+    assert document["files"] == ["s.png", "s.png.report.json", "pairs.csv", "pairs.csv.report.json"]
     assert [issue["code"] for issue in document["issues"]] == ["no-ct"]
 
 
