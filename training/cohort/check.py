@@ -16,6 +16,7 @@ import numpy as np
 
 from training.cohort.sources import Listing, Record, Source, find_source
 from training.cohort.sources.tables import first
+from training.io.nifti import check_nifti_header
 from training.io.npz import check_npz_header
 from training.io.read import Kind, find_kind
 from training.issues import Cancelled, InputError, Issue, Severity, error, warning
@@ -183,11 +184,19 @@ def file_issues(source: Source, record: Record, deep: bool = False) -> tuple[Iss
     try:
         if deep:
             return tuple(i for i in source.read(record).issues if i.severity is not Severity.NOTE)
-        if find_kind(record.path) is Kind.NPZ:
-            check_npz_header(record.path)
+        kind = find_kind(record.path)
+        if kind in _HEADS:
+            _HEADS[kind](record.path)
     except InputError as refused:
         return refused.issues
     return ()
+
+
+_HEADS: Mapping[Kind, Callable[[Path], None]] = {
+    Kind.NPZ: check_npz_header,
+    Kind.NIFTI: check_nifti_header,
+    Kind.NIFTI_GZ: check_nifti_header,
+}
 
 
 def _together(issues: Sequence[Issue]) -> Issue:

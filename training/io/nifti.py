@@ -76,6 +76,26 @@ def read_stored(path: Path) -> StoredNifti:
     return StoredNifti(_values(data, header, path), affine, slope, intercept, issues)
 
 
+def check_nifti_header(path: Path) -> None:
+    """Look at the first bytes of a file: its header and what that says of scaling and place.
+
+    Raises
+    ------
+    InputError
+        No header there; no or contradictory geometry; bad slope.
+    """
+    with path.open("rb") as stream:
+        data = stream.read(1 << 16)
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = zlib.decompressobj(wbits=31).decompress(data, max(_KINDS))
+        except zlib.error as failure:
+            raise damaged(path, f"it cannot be unzipped ({failure})") from failure
+    header = _header(data, path)
+    _scaling(header, path)
+    _ras_affine(header, path)
+
+
 def _content(path: Path) -> bytes:
     """Return all bytes, unzipped; reading to the end checks the length and checksum that gzip keeps.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from training.cohort.check import run
+from training.geometry import Geometry
+from training.io.write import write_nifti
 from training.issues import Cancelled, InputError, Severity
 
 
@@ -68,6 +71,20 @@ def test_bad_npz_are_found_without_unpacking_them(cohort: Path) -> None:
     }
     np.savez_compressed(cohort / "0.npz", ct=_ct(0).astype(np.float64))
     assert "wrong-type" in {i.code for i in run(cohort).issues}
+
+
+def test_headers_of_nifti_are_looked_at(tmp_path: Path) -> None:
+    sound = Geometry.canonical((6, 12, 12), (3.0, 1.5, 1.5))
+    for name in ("a", "b", "c"):
+        write_nifti(tmp_path / f"{name}.nii.gz", _ct(0), sound)
+    content = bytearray(gzip.decompress((tmp_path / "b.nii.gz").read_bytes()))
+    content[252:256] = bytes(4)  # qform_code and sform_code of nifti1.h
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress(bytes(content)))
+    (tmp_path / "c.nii.gz").write_bytes((tmp_path / "c.nii.gz").read_bytes()[:40])
+    rows = [(name, f"{name}.nii.gz", "train", 0) for name in ("a", "b", "c")]
+    _write(tmp_path, [("case", "path", "split", "emphysema"), *rows])
+    errors = {i.code: i.file for i in run(tmp_path).issues if i.severity is Severity.ERROR}
+    assert errors == {"no-geometry": "b.nii.gz", "damaged-file": "c.nii.gz"}
 
 
 def test_one_issue_stands_for_many_files(cohort: Path) -> None:
