@@ -15,8 +15,10 @@ from hirescam_napari._state import WINDOWS, Layout, ViewState
 from hirescam_napari.views._words import percent, times_mean
 from training.explain.display import Display, PerLabel, Policy, policy_named
 from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
+from training.geometry import Geometry
 from training.issues import InputError
 from training.labels import display_name
+from training.partition.cells import OrganCells
 from training.partition.organs import Organs
 
 SCALE_ENDS = {
@@ -66,9 +68,12 @@ class FocusPlan:
 
 @dataclass(frozen=True)
 class OrganPlan:
-    """How the organs are drawn; ``labels`` (uint8 on the picture's grid) belong to ``organs``, compared by identity."""
+    """How the organs are drawn; ``labels`` (uint8 on the picture's grid) belong to ``organs``, compared by identity.
 
-    organs: Organs
+    Without a CT they are drawn as they lie on the map's cells.
+    """
+
+    organs: Organs | OrganCells
     labels: npt.NDArray[np.uint8] = field(compare=False, repr=False)
     scale: tuple[float, float, float]
     translate: tuple[float, float, float]
@@ -148,15 +153,24 @@ def resolve(state: ViewState, case: Case) -> DisplayPlan:
 
 
 def _organ_plan(state: ViewState, case: Case) -> OrganPlan | None:
-    if case.organs is None or case.drawn_organs is None or case.picture is None:
-        return None
-    place: dict[str, Any] = placement_mm(case.picture.geometry)
+    cells, organs, labels = case.cells.get(state.placement), case.organs, case.drawn_organs
+    if organs is not None and labels is not None and case.picture is not None:
+        return _organs_on(state, organs, labels, case.picture.geometry)
+    if cells is not None and case.picture is None and case.explanation is not None:
+        return _organs_on(state, cells, cells.labels, case.explanation.geometry("hirescam", state.placement))
+    return None
+
+
+def _organs_on(
+    state: ViewState, organs: Organs | OrganCells, labels: npt.NDArray[np.uint8], grid: Geometry
+) -> OrganPlan:
+    place: dict[str, Any] = placement_mm(grid)
     return OrganPlan(
-        case.organs,
-        case.drawn_organs,
+        organs,
+        labels,
         scale=place["scale"],
         translate=place["translate"],
-        contour_px=0 if state.fill_organs else max(1, round(CONTOUR_MM / case.picture.geometry.spacing_mm[2])),
+        contour_px=0 if state.fill_organs else max(1, round(CONTOUR_MM / grid.spacing_mm[2])),
         opacity=state.organ_opacity,
         visible=state.show_organs,
     )

@@ -78,7 +78,7 @@ class SliceScorePlot(QWidget):
         title
             Name of the abnormality.
         slice_numbers
-            [H], CT slice number of each group's centre, rising or falling; None to count groups from 0.
+            [H], CT slice number of each group's centre, rising or falling; None to count groups from 1.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class SliceScorePlot(QWidget):
             If there is no score, or not one slice number per score.
         """
         values = np.asarray(scores, dtype=np.float64)
-        numbers = tuple(range(values.size)) if slice_numbers is None else tuple(map(float, slice_numbers))
+        numbers = tuple(range(1, values.size + 1)) if slice_numbers is None else tuple(map(float, slice_numbers))
         if values.ndim != 1 or values.size == 0 or len(numbers) != values.size:
             raise ValueError("slice scores must be a vector with one slice number per score")
         self._scores, self._numbers, self._mean = values, numbers, mean

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
@@ -285,6 +286,12 @@ def test_a_store_without_its_cts_opens_with_a_note(
     assert case.region(audit.subject.label) is not None
     assert case.budget(audit.subject.label) is not None
     assert any("labels.csv" in issue.message for issue in dock.panel.judge.messages.issues)
+    press(dock, "a", audit, qtbot)
+    organs = dock.viewer.layers["Organs"]
+    assert organs.visible
+    assert set(np.unique(organs.data)) == {0, 1, 2, 3}
+    assert organs.data.shape == case.explanation.cells.n_cells
+    assert np.allclose(organs.translate, dock.viewer.layers["HiResCAM"].translate)
     press(dock, "3", audit, qtbot)
     assert len(read_log(audit_folder(audit.audit.store))) == 1
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,14 @@ class OrganCells:
     def allowed_share(self, label: str, sides: frozenset[str] = frozenset()) -> FloatMask:
         """Return the part of each cell's box in which ``label`` may lie; errors as :meth:`allowed`."""
         return region_of(label, self.shares, sides)
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """uint8 [H, D1, D2]: the organ's value in every cell that counts as one, 0 elsewhere; for drawing."""
+        found = np.zeros(self.body.shape, dtype=np.uint8)
+        for value, mask in self.centres.items():
+            found[mask > 0] = value
+        return found
 
     @property
     def organ_share(self) -> FloatMask:

@@ -150,6 +150,8 @@ def test_texts(qtbot: QtBot, plot: SliceScorePlot) -> None:
     plot.set_scores(SCORES, None, "mass")
     qtbot.waitUntil(lambda: "dashed" not in plot.readout.text())
     assert plot.slice_axis.name == "slice group"
+    plot.set_current(3)
+    qtbot.waitUntil(lambda: plot.readout.text().startswith("Slice group 4: "))  # the picture counts from 1 as well
 
 
 def test_another_label_keeps_the_cursor(plot: SliceScorePlot) -> None:

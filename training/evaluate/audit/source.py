@@ -14,7 +14,7 @@ from training.volume import Volume
 class SourceCT:
     """The CT of a case, or why there is none.
 
-    ``issue`` says where the CT was, or what is wrong with what is there now; None if ``volume`` is the CT that was
+    ``issue`` says where the CT was looked for, or what is wrong with what is there; None if ``volume`` is the CT that was
     explained.
     """
 
@@ -43,9 +43,9 @@ def source_ct(store: CohortStore, case: str) -> SourceCT:
 
 def _missing(store: CohortStore, path: str | None) -> Issue:
     if path is not None:
-        where = f"It was at {path}"
+        where = f"It is looked for at {path}"
     elif store.origin.data is not None:
-        where = f"Its cohort was at {store.origin.data}"
+        where = f"Its cohort is looked for at {store.origin.data}, where it lay as seen from the store"
     else:
         where = "The store does not say where it was"
     fact = f"The CT is not at hand. {where}. Maps, plots and organ masks are shown without it"

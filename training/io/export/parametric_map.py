@@ -51,7 +51,7 @@ def write_parametric_map(
     """Write the signed map of ``label`` to ``path`` (.dcm), complete or not at all.
 
     Values are stored as 32-bit floats, one pixel a cell, so that those of HiResCAM add up to the score without the
-    bias. Every frame refers to the source images it lies on; the series is named where there are none.
+    bias. The map refers to all source images, a frame to an image by itself only where it lies exactly on one.
 
     Raises
     ------
