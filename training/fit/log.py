@@ -1,9 +1,13 @@
-"""What a run tells while it goes: a CSV row a step and an epoch, TensorBoard's files, and the time that is left."""
+"""What a run tells while it goes: a CSV row a step and an epoch, TensorBoard's files, and the time that is left.
+
+Records count epochs and steps from 0, as the run does; files count them from 1, as people do.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -36,6 +40,8 @@ class StepRecord:
 class RunLog:
     """Writes ``steps.csv``, ``epochs.csv`` and TensorBoard's files into a run's folder; nothing without one.
 
+    Logs of an earlier version, which counted from 0, are counted anew when their run goes on.
+
     Parameters
     ----------
     folder
@@ -53,6 +59,7 @@ class RunLog:
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
+        anew = counts_from_0(folder / STEPS_FILE)
         rewrite_steps(folder / STEPS_FILE, place.steps_done)
         if place.history:
             self._write_epochs(place)
@@ -60,18 +67,24 @@ class RunLog:
         if tensorboard:
             from tensorboardX import SummaryWriter
 
-            self._board = SummaryWriter(str(folder / TENSORBOARD_FOLDER), purge_step=place.steps_done or None)
+            if anew:
+                shutil.rmtree(folder / TENSORBOARD_FOLDER, ignore_errors=True)
+            purged = place.steps_done + 1 if place.steps_done and not anew else None
+            self._board = SummaryWriter(str(folder / TENSORBOARD_FOLDER), purge_step=purged)
+            if anew:
+                self._replay(folder / STEPS_FILE, place)
 
     def step(self, record: StepRecord) -> None:
         """Add a step."""
+        row = counted_from_1(record)
         if self._stream is not None:
-            csv.writer(self._stream, lineterminator="\n").writerow(asdict(record).values())
-        self._scalars("step", asdict(record), record.step)
+            csv.writer(self._stream, lineterminator="\n").writerow(row.values())
+        self._scalars("step", row, row["step"])
 
     def epoch(self, place: Place) -> None:
         """Write all epochs, of which the last is new."""
         self._write_epochs(place)
-        self._scalars("epoch", asdict(place.history[-1]), place.steps_done)
+        self._scalars("epoch", counted_from_1(place.history[-1]), place.steps_done)
 
     def close(self) -> None:
         """Finish the files."""
@@ -83,13 +96,32 @@ class RunLog:
     def _write_epochs(self, place: Place) -> None:
         if self._folder is not None:
             with atomic_path(self._folder / EPOCHS_FILE) as partial:
-                partial.write_text(table(EpochRecord, map(asdict, place.history)), encoding="utf-8")
+                partial.write_text(table(EpochRecord, map(counted_from_1, place.history)), encoding="utf-8")
+
+    def _replay(self, steps: Path, place: Place) -> None:
+        """Give TensorBoard what was logged before: the steps of ``steps``, and the epochs that are done."""
+        last: dict[int, int] = {}
+        for row in _rows(steps):
+            last[int(row["epoch"])] = int(row["step"])
+            self._scalars("step", {name: float(value) for name, value in row.items() if value}, int(row["step"]))
+        for record in map(counted_from_1, place.history):
+            if record["epoch"] in last:
+                self._scalars("epoch", record, last[record["epoch"]])
 
     def _scalars(self, group: str, values: dict[str, Any], step: int) -> None:
         if self._board is not None:
             for name, value in values.items():
                 if name not in ("step", "epoch", "cases") and value is not None:
                     self._board.add_scalar(f"{group}/{name}", value, step)
+
+
+def counted_from_1(record: StepRecord | EpochRecord) -> dict[str, Any]:
+    """Return a record as a row for people: its epoch, and step, from 1."""
+    row = asdict(record)
+    return row | {name: row[name] + 1 for name in _COUNTED if name in row}
+
+
+_COUNTED = ("epoch", "step")
 
 
 def table(kind: type[Any], rows: Iterable[dict[str, Any]]) -> str:
@@ -101,19 +133,30 @@ def table(kind: type[Any], rows: Iterable[dict[str, Any]]) -> str:
     return stream.getvalue()
 
 
+def counts_from_0(path: Path) -> bool:
+    """Return True if ``path`` is a log of steps by an earlier version, in which the first step is 0."""
+    return any(row["step"] == "0" for row in _rows(path)[:1])
+
+
 def rewrite_steps(path: Path, steps_done: int) -> None:
-    """Make ``path`` hold the header and the whole rows of steps before ``steps_done``; others are made again."""
-    kept: list[dict[str, Any]] = []
-    if path.is_file() and steps_done:
-        with path.open(newline="", encoding="utf-8") as stream:
-            kept = [row for row in csv.DictReader(stream) if _is_before(row, steps_done)]
+    """Make ``path`` hold the header and the whole rows of the first ``steps_done`` steps; others are made again."""
+    rows = _rows(path) if steps_done else []
+    if counts_from_0(path):
+        rows = [{**row, **{name: str(int(row[name]) + 1) for name in _COUNTED}} for row in rows]
     with atomic_path(path) as partial:
-        partial.write_text(table(StepRecord, kept), encoding="utf-8")
+        partial.write_text(table(StepRecord, (row for row in rows if int(row["step"]) <= steps_done)), encoding="utf-8")
 
 
-def _is_before(row: dict[str, Any], steps_done: int) -> bool:
-    whole = None not in row and None not in row.values()
-    return whole and str(row["step"]).isdecimal() and int(row["step"]) < steps_done
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Return the whole rows of a log of steps; the last one of a killed run may be none. No file: no row."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [row for row in csv.DictReader(stream) if _is_whole(row)]
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    return None not in row and None not in row.values() and all(str(row.get(n, "")).isdecimal() for n in _COUNTED)
 
 
 class Clock:

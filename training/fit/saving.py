@@ -66,7 +66,7 @@ def provenance(run: Run, place: Place) -> dict[str, Any]:
         "n_validation_cases": len(run.validation.cases.case_ids) if run.validation else 0,
         "epochs_done": place.epochs_done,
         "steps_done": place.steps_done,
-        "best_epoch": place.best_epoch,
+        "best_epoch_index": place.best_epoch,
         "training_loss": [round(r.training_loss, 6) for r in place.history],
         "validation_loss": [r.validation_loss and round(r.validation_loss, 6) for r in place.history],
         "seconds": round(sum(r.seconds for r in place.history), 3),

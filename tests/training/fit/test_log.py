@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from training.fit.log import (
     StepRecord,
     duration,
     epoch_words,
+    table,
 )
 from training.fit.state import EpochRecord, Place
 
@@ -40,7 +41,8 @@ def test_steps_beyond_the_resumed_place_are_dropped(tmp_path: Path) -> None:
     log.step(replace(STEP, step=4, mask_loss=0.25))
     log.close()
     found = rows(path)
-    assert [row["step"] for row in found] == ["0", "1", "2", "3", "4"]
+    assert [row["step"] for row in found] == ["1", "2", "3", "4", "5"]
+    assert {row["epoch"] for row in found} == {"1"}
     assert (found[0]["mask_loss"], found[4]["mask_loss"]) == ("", "0.25")
     assert set(found[0]) == set(StepRecord.__dataclass_fields__)
     assert not (tmp_path / TENSORBOARD_FOLDER).exists()
@@ -58,6 +60,65 @@ def test_a_new_run_starts_new_logs_and_tensorboard_gets_its_files(tmp_path: Path
     assert b"step/loss" in events
     assert b"epoch/validation_loss" in events
     assert b"mask_loss" not in events
+
+
+def scalars(folder: Path) -> dict[str, list[int]]:
+    """Return the steps at which every scalar was logged."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found: dict[str, list[int]] = {}
+    for path in sorted((folder / TENSORBOARD_FOLDER).iterdir()):
+        data, at = path.read_bytes(), 0
+        while at < len(data):  # length, its checksum, the event, its checksum
+            size = int.from_bytes(data[at : at + 8], "little")
+            event = Event.FromString(data[at + 12 : at + 12 + size])
+            at += size + 16
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append(event.step)
+    return found
+
+
+def older_log(folder: Path, n_steps: int) -> None:
+    """Write logs as an earlier version did, which counted from 0: two steps an epoch."""
+    steps = [asdict(replace(STEP, epoch=step // 2, step=step)) for step in range(n_steps)]
+    (folder / STEPS_FILE).write_text(table(StepRecord, steps), encoding="utf-8")
+    (folder / EPOCHS_FILE).write_text(table(EpochRecord, [asdict(EPOCH)]), encoding="utf-8")
+    (folder / TENSORBOARD_FOLDER).mkdir()
+    (folder / TENSORBOARD_FOLDER / "old").write_bytes(b"")
+
+
+def test_a_run_with_a_log_from_0_goes_on_with_one_from_1(tmp_path: Path) -> None:
+    older_log(tmp_path, 5)
+    history = (EPOCH, replace(EPOCH, epoch=1))
+    log = RunLog(tmp_path, Place(2, 4, 0, 0.6, history), tensorboard=True)
+    log.step(replace(STEP, epoch=2, step=4))
+    log.epoch(Place(3, 5, 0, 0.6, (*history, replace(EPOCH, epoch=2))))
+    log.close()
+    found = rows(tmp_path / STEPS_FILE)
+    assert [(row["epoch"], row["step"]) for row in found] == [
+        ("1", "1"),
+        ("1", "2"),
+        ("2", "3"),
+        ("2", "4"),
+        ("3", "5"),
+    ]
+    assert [row["epoch"] for row in rows(tmp_path / EPOCHS_FILE)] == ["1", "2", "3"]
+    logged = scalars(tmp_path)
+    assert logged["step/loss"] == [1, 2, 3, 4, 5]
+    assert logged["epoch/training_loss"] == [2, 4, 5]
+    log = RunLog(tmp_path, Place(3, 5, 0, 0.6, (*history, replace(EPOCH, epoch=2))), tensorboard=False)
+    log.close()
+    assert rows(tmp_path / STEPS_FILE) == found
+
+
+def test_steps_and_epochs_stand_at_the_same_count(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, Place(), tensorboard=True)
+    log.step(STEP)
+    log.step(replace(STEP, step=1))
+    log.epoch(Place(1, 2, 0, 0.6, (EPOCH,)))
+    log.close()
+    assert scalars(tmp_path)["step/loss"] == [1, 2]
+    assert scalars(tmp_path)["epoch/validation_loss"] == [2]
 
 
 def test_processes_that_do_not_write_write_nothing(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_killed_again_and_again_it_comes_to_the_same_bits(tmp_path: Path) -> Non
     assert same(whole, parts)
     assert trained.place.steps_done == N_STEPS
     steps = [line.split(",")[1] for line in (parts / STEPS_FILE).read_text(encoding="utf-8").splitlines()[1:]]
-    assert steps == [str(step) for step in range(N_STEPS)]
+    assert steps == [str(step + 1) for step in range(N_STEPS)]
     assert {path.name for path in parts.iterdir()} == {path.name for path in whole.iterdir()}
 
 
