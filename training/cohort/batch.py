@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from training.cohort.explaining import Job, Organs, Report, Work, explain_job
 from training.cohort.jobs import Done, run_here, run_jobs
+from training.cohort.output import check_cache_folder
 from training.cohort.results import find_store
 from training.cohort.results.fill import Filling, Plan, check_same, create_store, filling
 from training.cohort.results.layout import FAILURES_FILE, LABELS_FOLDER, Layout, ZDtype
@@ -147,9 +148,7 @@ def prepare_batch(data: Path, store: Path, settings: BatchSettings, memo: Path |
     source = origin.source()
     if source is None:
         raise InputError(error("no-cohort", "there is no such folder or table", "Check the path.", data.name))
-    if settings.organ_cache is not None and settings.organ_cache.exists() and not settings.organ_cache.is_dir():
-        fact = "is a file, not a folder that could keep organs"
-        raise InputError(error("not-a-folder", fact, "Name a folder (--organ-cache).", settings.organ_cache.name))
+    check_cache_folder(settings.organ_cache, "organs", "--organ-cache")
     model, listing = load_model(settings.model), checked(source)
     records = tuple(r for r in listing.records if not settings.splits or r.split in settings.splits)
     if not records:

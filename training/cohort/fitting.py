@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from training.cohort.output import check_cache_folder, check_own_folder
 from training.cohort.sources import CohortDataset, by_split, checked, find_source
 from training.fit import TrainConfig, Trained, load_config, override, to_toml, train
+from training.fit.log import counted_from_1
 from training.fit.network import input_spec
 from training.fit.presets import preset
 from training.fit.processes import is_main
@@ -22,6 +23,9 @@ CONFIG_FILE = "config.toml"
 """The settings of a run, in its folder."""
 CACHE_FOLDER = "prepared"
 PHANTOMS_FOLDER = "phantoms"
+_OWN_CONFIG = (
+    "Mend it; or give the settings of the run by --preset, --config and --set, which then count instead of it."
+)
 MAX_LABELLERS = 8
 """Most processes that label reports."""
 
@@ -42,12 +46,21 @@ def settings(
     InputError
         For an unknown preset and every unknown or unusable setting.
     """
-    config = preset(name or "paper")
-    if file is not None:
-        config = load_config(file, config)
-    elif name is None and resumed is not None and (resumed / CONFIG_FILE).is_file():
-        config = load_config(resumed / CONFIG_FILE)
-    return override(config, [*changes, *(f"{key}={json.dumps(value)}" for key, value in (own or {}).items())])
+    config, faults = preset(name or "paper"), list[Issue]()
+    try:
+        if file is not None:
+            config = load_config(file, config)
+        elif name is None and resumed is not None and (resumed / CONFIG_FILE).is_file():
+            config = load_config(resumed / CONFIG_FILE, way_out=_OWN_CONFIG)
+    except InputError as refusal:
+        faults += refusal.issues
+    try:
+        config = override(config, [*changes, *(f"{key}={json.dumps(value)}" for key, value in (own or {}).items())])
+    except InputError as refusal:
+        faults += refusal.issues
+    if faults:
+        raise InputError(faults)
+    return config
 
 
 def check_run_folder(output: Path, resume: bool) -> None:
@@ -61,15 +74,11 @@ def check_run_folder(output: Path, resume: bool) -> None:
     if (output / STATE_FILE).exists() and not resume:
         way_out = "Go on with it (--resume), or choose another folder."
         raise InputError(error("run-exists", "the folder holds an earlier training run", way_out, output.name))
-    if output.exists() and not output.is_dir():
-        raise InputError(error("output-exists", "is a file, not a folder", "Choose another folder.", output.name))
-    if not resume and output.is_dir() and not _is_of_a_run(output):
-        fact = "the folder holds files that are no training run's; they are left as they are"
-        raise InputError(error("output-exists", fact, "Choose an empty or a new folder.", output.name))
+    check_own_folder(output, lambda folder: resume or _is_of_a_run(folder), "training run")
 
 
 def _is_of_a_run(folder: Path) -> bool:
-    """Return whether a folder without a state is empty, or what a run left that was stopped at its very start."""
+    """Return whether a folder without a state is what a run left that was stopped at its very start."""
     names = {item.name for item in folder.iterdir()} - {CACHE_FOLDER, PHANTOMS_FOLDER}
     if CONFIG_FILE not in names:
         return all(name.startswith(".partial-") for name in names)
@@ -119,6 +128,7 @@ def train_on_folder(
     InputError
         For an unusable cohort; as for :func:`training.fit.train`.
     """
+    check_cache_folder(cache, "prepared CTs", "--cache")
     splits, issues = open_cases(data, config, cache or output / CACHE_FOLDER, kind)
     if tell is not None:
         for issue in issues:
@@ -133,7 +143,7 @@ def train_on_folder(
 
 
 def summary(trained: Trained) -> dict[str, Any]:
-    """Return what a run came to as plain JSON types; files by their base names, epochs counted from 0."""
+    """Return what a run came to as plain JSON types; files by their base names, epochs counted from 1."""
     place = trained.place
     return {
         "last": trained.last.name,
@@ -141,5 +151,5 @@ def summary(trained: Trained) -> dict[str, Any]:
         "epochs_done": place.epochs_done,
         "best_epoch_index": place.best_epoch,
         "best_loss": place.best_loss,
-        "epochs": [asdict(record) for record in place.history],
+        "epochs": [counted_from_1(record) for record in place.history],
     }

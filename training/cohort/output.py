@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,40 @@ def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain",
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         fact = f"cannot be written: writing to {nearest.name or '/'!r} is not permitted"
         raise InputError(error("not-writable", fact, "Choose a place you may write to.", out.name))
+
+
+def check_own_folder(folder: Path, is_own: Callable[[Path], bool], what: str) -> None:
+    """Refuse a folder that holds other things, for work that goes on in its own folder.
+
+    Parameters
+    ----------
+    is_own
+        Asked of a folder that holds anything at all: whether that work left it.
+    what
+        What works there, in words.
+
+    Raises
+    ------
+    InputError
+        A file, or a folder with other things; both are left as they are.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(error("output-exists", "is a file, not a folder", "Choose another folder.", folder.name))
+    if folder.is_dir() and holds_anything(folder) and not is_own(folder):
+        fact = f"the folder holds files that are no {what}'s; they are left as they are"
+        raise InputError(error("output-exists", fact, "Choose an empty or a new folder.", folder.name))
+
+
+def check_cache_folder(folder: Path | None, keeps: str, option: str) -> None:
+    """Refuse a file where a folder is to keep things; raises ``InputError`` that names it and the ``option``."""
+    if folder is not None and folder.exists() and not folder.is_dir():
+        fact = f"is a file, not a folder that could keep {keeps}"
+        raise InputError(error("not-a-folder", fact, f"Name a folder ({option}).", folder.name))
+
+
+def holds_anything(folder: Path) -> bool:
+    """Return whether a folder holds more than what killed processes left."""
+    return any(not item.name.startswith(".partial-") for item in folder.iterdir())
 
 
 def check_free_files(paths: Iterable[Path], overwrite: bool) -> None:

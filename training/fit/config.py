@@ -138,8 +138,17 @@ def _check_range(value: Any, low: float | None, high: float | None) -> None:
             raise ValueError(f"must be at most {high:g}")
 
 
-def load_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
+def load_config(
+    path: Path, base: TrainConfig | None = None, way_out: str = "Mend it, or leave out --config."
+) -> TrainConfig:
     """Return the settings of a TOML file over ``base`` (default: the paper's).
+
+    Parameters
+    ----------
+    path, base
+        The file, and what it changes.
+    way_out
+        What to do about a file that is no TOML.
 
     Raises
     ------
@@ -151,9 +160,7 @@ def load_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     except FileNotFoundError:
         raise InputError(error("no-config", "there is no such file.", "Check --config.", path.name)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise InputError(
-            error("bad-toml", f"not a TOML file: {fault}.", "Mend or leave out --config.", path.name)
-        ) from None
+        raise InputError(error("bad-toml", f"not a TOML file: {fault}.", way_out, path.name)) from None
     return merge(base or TrainConfig(), data, path.name)
 
 
@@ -161,14 +168,29 @@ def override(config: TrainConfig, settings: Iterable[str]) -> TrainConfig:
     """Return ``config`` with single settings replaced, each given as ``section.name=value`` with a TOML value.
 
     A value that is no TOML is taken as a string, so ``model.architecture=axialnet-local`` needs no quotes.
+
+    Raises
+    ------
+    InputError
+        Naming every fault of all of them.
     """
+    faults: list[Issue] = []
     for setting in settings:
-        name, separator, text = setting.partition("=")
-        section, dot, key = name.strip().partition(".")
-        if not separator or not dot:
-            raise InputError(error("bad-setting", f"{setting!r} is not section.name=value.", "Example: run.epochs=5."))
-        config = merge(config, {section: {key: _toml_value(text.strip())}})
+        try:
+            config = _overridden(config, setting)
+        except InputError as refusal:
+            faults += refusal.issues
+    if faults:
+        raise InputError(faults)
     return config
+
+
+def _overridden(config: TrainConfig, setting: str) -> TrainConfig:
+    name, separator, text = setting.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not separator or not dot:
+        raise InputError(error("bad-setting", f"{setting!r} is not section.name=value.", "Example: run.epochs=5."))
+    return merge(config, {section: {key: _toml_value(text.strip())}})
 
 
 def _toml_value(text: str) -> Any:

@@ -1,11 +1,13 @@
 """The state of a training run on disk: weights, optimizer and place in the run, in one safetensors file.
 
 One file, written whole or not at all, so that weights and optimizer can never come from different moments. Nothing is
-pickled: tensors are tensors, everything else is JSON in the file's header.
+pickled: tensors are tensors, everything else is JSON in the file's header. The header holds a SHA-256 of all the rest,
+so that a file that a disk or a copy has changed is refused, not trained on with.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field
@@ -20,7 +22,14 @@ from torch import Tensor, nn
 from training.io.atomic import atomic_path, readable_by_others
 from training.issues import InputError, error
 
-FORMAT = "hirescam-training-state-2"
+FORMAT = "hirescam-training-state-3"
+EARLIER_FORMAT = "hirescam-training-state-2"
+"""The same without a checksum; still read."""
+
+_WAY_OUT = (
+    "Put a copy of it back if there is one, or train anew in another folder (--output); the last and the best "
+    "checkpoint beside it are models that can be used."
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,7 @@ def save_state(
             if value is not None:
                 tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
     header = {"format": FORMAT, "place": json.dumps(asdict(place)), "recipe": json.dumps(recipe)}
+    header["sha256"] = _digest(header, tensors)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=header)
         readable_by_others(temporary)
@@ -120,11 +130,24 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except SafetensorError as fault:
-        raise InputError(error("bad-state", f"cannot be read: {fault}.", "Train again.", path.name)) from fault
-    if header.get("format") != FORMAT:
-        raise InputError(error("bad-state", "is not the state of a training run.", "Train again.", path.name))
+    except (SafetensorError, OSError) as fault:
+        raise InputError(error("bad-state", f"cannot be read: {fault}.", _WAY_OUT, path.name)) from fault
+    if header.get("format") not in (FORMAT, EARLIER_FORMAT):
+        fact = f"is not the state of a training run that this program can read ({header.get('format', 'no format')})."
+        raise InputError(error("bad-state", fact, _WAY_OUT, path.name))
+    if ("sha256" in header or header["format"] == FORMAT) and header.get("sha256") != _digest(header, tensors):
+        fact = "is damaged: it does not match its checksum."
+        raise InputError(error("bad-state", fact, _WAY_OUT, path.name))
     return header, tensors
+
+
+def _digest(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of names, types, shapes and values of all tensors, and of the header but the digest itself."""
+    digest = hashlib.sha256(json.dumps({k: v for k, v in header.items() if k != "sha256"}, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

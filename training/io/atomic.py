@@ -9,7 +9,7 @@ import platform
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from training.issues import InputError, Issue, error
@@ -50,7 +50,7 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
     target = Path(path).absolute()
     partial = target.with_name(f"{_MARK}{_owner()}-{secrets.token_hex(4)}.{target.name}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         remove_leftovers(target)
         yield partial
         _flush(partial)
@@ -62,6 +62,16 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
         raise InputError(issue) from failure
     finally:
         _remove(partial)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make ``folder``; raises ``InputError`` that names the file, if one stands in its path."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        blocking = next(place for place in (folder, *folder.parents) if place.exists() or place.is_symlink())
+        fact = "is a file, not a folder, so nothing can be written into it"
+        raise InputError(error("not-writable", fact, "Choose another place.", blocking.name)) from None
 
 
 def readable_by_others(path: Path) -> None:
@@ -149,4 +159,5 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):  # a part of its path is a file, so it is not there
+            path.unlink(missing_ok=True)

@@ -55,6 +55,16 @@ def test_a_good_cohort_is_counted(cohort: Path) -> None:
     assert (document["layout"], document["usable"]) == ("table", True)
 
 
+@pytest.mark.parametrize("text", ["nan", "NaN", "2", "yes"])
+def test_a_value_that_is_none_is_an_error_with_its_row(cohort: Path, text: str) -> None:
+    _write(
+        cohort, [("case", "path", "split", "emphysema"), ("a", "0.npz", "train", "1"), ("b", "1.npz", "train", text)]
+    )
+    found = {issue.code: str(issue) for issue in run(cohort).issues if issue.severity is Severity.ERROR}
+    assert found.keys() == {"bad-value"}
+    assert f"row 3, emphysema: {text.lower()!r}" in found["bad-value"]
+
+
 def test_bad_npz_are_found_without_unpacking_them(cohort: Path) -> None:
     np.savez_compressed(cohort / "0.npz", volume=_ct(0))
     np.savez_compressed(cohort / "1.npz", ct=np.array([{"a": 1}], dtype=object))

@@ -182,3 +182,34 @@ def test_a_file_in_place_of_the_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("case")
     with pytest.raises(InputError, match=r"table\.csv: is a file"):
         check_run_folder(tmp_path / "table.csv", resume=False)
+
+
+def test_faults_of_a_file_and_of_the_command_are_told_together(tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text("[run]\nepoks = 3\n")
+    result = hirescam("train", "--print-settings", "--config", tmp_path / "my.toml", "--set", "run.seed=x", "--json")
+    assert result.exit_code == 2
+    assert [issue["message"].split()[0:4] for issue in json.loads(result.stdout)["issues"]] == [
+        ["there", "is", "no", "setting"],
+        ["run.seed", "=", "'x':", "must"],
+    ]
+
+
+def test_a_damaged_config_of_a_run_says_what_replaces_it(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[mo")
+    refused = hirescam("train", "--print-settings", "--output", tmp_path, "--resume")
+    assert refused.exit_code == 1
+    assert "config.toml: not a TOML file" in refused.stderr
+    assert "leave out --config" not in refused.stderr
+    assert hirescam("train", "--print-settings", "--output", tmp_path, "--resume", "--preset", "tiny").exit_code == 0
+
+
+@pytest.mark.parametrize("option", ["--output", "--cache"])
+@pytest.mark.parametrize("inner", ["", "sub"])
+def test_a_file_in_the_way_is_named_as_the_user_named_it(cohort: Path, tmp_path: Path, option: str, inner: str) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    other = ("--cache" if option == "--output" else "--output", tmp_path / "other")
+    result = run_train("--data", cohort, option, tmp_path / "mine.txt" / inner, *other)
+    assert result.exit_code == 1
+    assert "error: mine.txt: is a file, not a folder" in result.stderr
+    assert ".partial" not in result.stderr
+    assert (tmp_path / "mine.txt").read_text() == "precious"

@@ -78,3 +78,12 @@ def test_unreadable_files_are_refused(tmp_path: Path, content: str | None, fact:
         path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=fact):
         load_config(path)
+
+
+def test_all_faulty_changes_are_told_at_once() -> None:
+    changes = ["run.epochs=x", "nothing.a=1", "foo", "run.seed=3", "optimizer.momentum=9"]
+    with pytest.raises(InputError) as refusal:
+        override(TrainConfig(), changes)
+    words = [issue.message for issue in refusal.value.issues]
+    assert len(words) == 4
+    assert ["run.epochs" in words[0], "nothing" in words[1], "foo" in words[2], "momentum" in words[3]] == [True] * 4

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from training.fit.cases import ArrayCases, Subset, batches, split
 from training.fit.config import TrainConfig, merge
@@ -122,6 +122,39 @@ def test_resuming_with_other_settings_is_refused(cases: ArrayCases, tmp_path: Pa
     train(config, cases, tmp_path)
     with pytest.raises(InputError, match=r"other settings \(optimizer\)"):
         train(merge(config, {"optimizer": {"learning_rate": 0.5}}), cases, tmp_path, resume=True)
+
+
+def test_a_state_of_which_any_byte_was_changed_is_refused(cases: ArrayCases, tmp_path: Path) -> None:
+    config = merge(CONFIG, {"run": {"epochs": 1, "patience": 50}})
+    train(config, cases, tmp_path)
+    place = tmp_path / STATE_FILE
+    whole = place.read_bytes()
+    header = int.from_bytes(whole[:8], "little")
+    named = [whole.index(word) for word in (b"steps_done", b"momentum", b'"sha256":"', b"training-state-3")]
+    for position in (*(one + 15 for one in named), *range(8 + header, len(whole), (len(whole) - header) // 20)):
+        content = bytearray(whole)
+        content[position] ^= 1
+        place.write_bytes(content)
+        with pytest.raises(InputError, match=r"last-state\.safetensors: (is|cannot).*another folder"):
+            train(config, cases, tmp_path, resume=True)
+    place.write_bytes(whole)
+    assert train(config, cases, tmp_path, resume=True).place.epochs_done == 1
+
+
+def test_states_of_the_format_before_are_still_read(
+    cases: ArrayCases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = merge(CONFIG, {"run": {"epochs": 2}})
+    whole = train(config, cases, tmp_path / "whole")
+    asked = iter(range(1000))
+    with pytest.raises(Cancelled):
+        train(config, cases, tmp_path / "parts", cancelled=lambda: next(asked) >= 4)
+    place = tmp_path / "parts" / STATE_FILE
+    with safe_open(place, framework="pt") as file:
+        header = {key: value for key, value in file.metadata().items() if key != "sha256"}
+    save_file(load_file(place), place, {**header, "format": "hirescam-training-state-2"})
+    parts = train(config, cases, tmp_path / "parts", resume=True)
+    assert _equal(_weights(whole.last), _weights(parts.last))
 
 
 def test_cases_of_which_nothing_is_known_are_refused(cases: ArrayCases, tmp_path: Path) -> None:

@@ -128,3 +128,11 @@ def test_a_file_never_replaces_a_folder(tmp_path: Path) -> None:
         partial.write_text("labels")
     assert precious.read_text() == "years"
     assert [item.name for item in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("place", ["file/a.txt", "file/deep/down/a.txt"])
+def test_a_file_in_the_path_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(InputError, match="file: is a file, not a folder"), atomic_path(tmp_path / place):
+        pass
+    assert (tmp_path / "file").read_text() == "precious"

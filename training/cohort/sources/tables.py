@@ -23,7 +23,7 @@ MAX_CELL_CHARS = 16_000_000
 csv.field_size_limit(MAX_CELL_CHARS)  # one limit for the whole process, set here alone; Python's own is 131,072
 
 Row = Mapping[str, str]
-_VALUES = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
+_VALUES = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "": np.nan}
 
 
 def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:

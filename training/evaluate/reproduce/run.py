@@ -15,6 +15,7 @@ import numpy as np
 
 from training.cohort.batch import BatchSettings, open_for_filling, prepare_batch, run_batch
 from training.cohort.jobs import cluster
+from training.cohort.output import check_own_folder
 from training.cohort.phantom import PLANTABLE, write_cohort
 from training.cohort.phantom_cases import grid_of, phantom_cases
 from training.cohort.sources import PhantomCohort, open_cohort
@@ -33,7 +34,7 @@ from training.evaluate.reproduce.plan import (
     Size,
 )
 from training.evaluate.reproduce.report import page
-from training.evaluate.reproduce.throughput import gpu_memory_noted, note_machine, read_notes, speed_of
+from training.evaluate.reproduce.throughput import MACHINE_FILE, gpu_memory_noted, note_machine, read_notes, speed_of
 from training.fit import ArrayCases, TrainConfig, train
 from training.fit.network import input_spec, make_network
 from training.fit.saving import STATE_FILE
@@ -113,9 +114,10 @@ def reproduce(
     Raises
     ------
     InputError
-        If the disk is full, or the folder holds another reproduction.
+        If the disk is full, or the folder holds other things.
     """
     run = Reproduction(folder, size, tuple(entries), progress or _silent, tell or _mute)
+    check_own_folder(folder, _is_reproduction, "reproduction")
     folder.mkdir(parents=True, exist_ok=True)
     note_machine(folder)
     _timed(run, "phantoms", partial(_make_cohort, run))
@@ -131,6 +133,10 @@ def reproduce(
     with atomic_path(place) as partial_path:
         partial_path.write_text(text, encoding="utf-8")
     return place
+
+
+def _is_reproduction(folder: Path) -> bool:
+    return (folder / MACHINE_FILE).is_file() or (folder / SECONDS_FILE).is_file()
 
 
 def _timed(run: Reproduction, name: str, work: Callable[[], bool]) -> None:

@@ -164,3 +164,14 @@ def test_a_foreign_file_is_named(tmp_path: Path, name: str, content: str) -> Non
     with pytest.raises(InputError, match=f"{name}: is damaged"):
         read_notes(tmp_path / name)
     assert (tmp_path / name).read_text() == content
+
+
+def test_a_folder_with_other_things_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(InputError, match="no reproduction's; they are left as they are"):
+        reproduce(tmp_path, SIZES["tiny"], entries=CHOSEN)
+    assert [item.name for item in tmp_path.iterdir()] == ["thesis.txt"]
+    with pytest.raises(InputError, match=r"thesis\.txt: is a file, not a folder"):
+        reproduce(tmp_path / "thesis.txt", SIZES["tiny"], entries=CHOSEN)
+    reproduce(folder, SIZES["tiny"], entries=CHOSEN)
+    assert (folder / "reproduction.md").is_file()
