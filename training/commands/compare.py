@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from training.commands.choices import OverwriteOption
 from training.console import AsJson, emit, print_table, progress_bars, reported, say_issues, wrote
 from training.labels import chosen_labels, display_name
 
@@ -61,10 +62,12 @@ def compare(
     cts: Annotated[
         bool, typer.Option("--cts/--no-cts", help="Draw the sheet over the CTs; takes seconds a case.")
     ] = True,
+    overwrite: OverwriteOption = False,
     as_json: AsJson = False,
 ) -> None:
     """Rank where Grad-CAM shows the wrong organ and HiResCAM the right one, over a cohort. Not for clinical use."""
     with reported(as_json):
+        from training.cohort.output import check_free_files
         from training.cohort.results import open_store
         from training.cohort.run_report import with_reports
         from training.evaluate.compare import cohort_disagreements, disagreement_rows
@@ -73,6 +76,8 @@ def compare(
         name = None if label is None else _label_of(opened, label)
         if sheet is not None and (name is None or not _can_be_sheet(sheet)):
             raise typer.BadParameter("--sheet needs --label and a .png, .pdf or .svg file")
+        files = [path for path in (sheet, out) if path is not None]
+        check_free_files(with_reports(files), overwrite)
         start = time.perf_counter()
         with progress_bars() as progress:
             chosen = None if name is None else [name]
@@ -86,7 +91,6 @@ def compare(
         if out is not None:
             request = {"label": name, "pairs": pairs.value, "most": most}
             _write_csv(out, opened, rows, request, ranked)
-        files = [path for path in (sheet, out) if path is not None]
         if as_json:
             about = {"store_sha256": opened.sha256, "model": opened.model.name}
             told = [issue.to_dict() for issue in issues]

@@ -58,11 +58,28 @@ def test_every_file_is_named_and_has_its_report(store: Path, tmp_path: Path) -> 
         assert report["versions"]["hirescam-napari"]
         assert report["devices"]
         assert report["seconds"]
-    done = CliRunner().invoke(create_app(), ["compare", str(store), "-l", "Atelectasis", *wanted, "--json"])
+    done = CliRunner().invoke(
+        create_app(), ["compare", str(store), "-l", "Atelectasis", *wanted, "--overwrite", "--json"]
+    )
     assert "wrote" not in done.stderr
     document = json.loads(done.stdout)
     assert document["files"] == ["s.png", "s.png.report.json", "pairs.csv", "pairs.csv.report.json"]
     assert [issue["code"] for issue in document["issues"]] == ["no-ct"]
+
+
+def test_files_are_replaced_only_when_asked(store: Path, tmp_path: Path) -> None:
+    for name in ("pairs.csv.report.json", "pairs.csv"):
+        (tmp_path / name).write_text("mine")
+        wanted = ["compare", str(store), "--pairs", "all", "-o", str(tmp_path / "pairs.csv")]
+        done = CliRunner().invoke(create_app(), wanted)
+        assert done.exit_code == 1
+        assert f"{name}: exists already, and is left as it is" in done.stderr
+        assert (tmp_path / name).read_text() == "mine"
+    (tmp_path / "s.png").write_text("mine")
+    assert run(store, "-l", "Atelectasis", "--pairs", "all", "--sheet", tmp_path / "s.png")[0] == 1
+    assert (tmp_path / "s.png").read_text() == "mine"
+    assert run(store, "--pairs", "all", "-o", tmp_path / "pairs.csv", "--overwrite")[0] == 0
+    assert (tmp_path / "pairs.csv").read_text() != "mine"
 
 
 def test_mistakes_are_told(store: Path, tmp_path: Path) -> None:
