@@ -31,10 +31,10 @@ SCHEMA, SCHEMA_VERSION = "hirescam-run-report", 1
 _PACKAGES = ("numpy", "torch", "pydicom", "highdicom", "nibabel", "matplotlib", "pillow", "av", "SimpleITK", "napari")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of this program, of Python, and of the packages that make exports; those installed."""
+def versions(*others: str) -> dict[str, str]:
+    """Return the versions of this program, of Python, of what makes exports, and of ``others``, where installed."""
     found = {"hirescam-napari": __version__, "python": platform.python_version(), "system": platform.system()}
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *others):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

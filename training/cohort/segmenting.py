@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from training.cohort.jobs import Done, run_jobs
+from training.cohort.report import INTENDED_USE
+from training.cohort.run_report import content_entry, file_entry, now, versions
 from training.cohort.sources.tables import opened
 from training.io import read_ct
 from training.io.atomic import atomic_path
@@ -22,6 +24,8 @@ from training.partition import segment_organs
 from training.partition.grids import nearest_labels
 
 ORGANS_FILE, QC_FILE, FAILURES_FILE = "organs.nii.gz", "qc.json", "failures.csv"
+SCHEMA, SCHEMA_VERSION = "hirescam-organs", 1
+BACKEND_PACKAGES = ("lungmask", "TotalSegmentator")
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ def segment_case(
 ) -> dict[str, Any]:
     """Read a CT, segment it, write its folder completely or not at all, and return what ``qc.json`` holds.
 
+    It holds the organs' numbers, and when, of what (by hash), by which versions and settings they were made.
+
     The label map has the grid of the input file, voxel by voxel (canonical order for DICOM and npz).
     """
     start = time.perf_counter()
@@ -92,8 +98,15 @@ def segment_case(
     grid = grid or volume.geometry
     labels = nearest_labels(organs.labels, organs.geometry, grid)
     report = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "intended_use": INTENDED_USE,
+        "time": now(),
         "case": volume.case_id,
         **organs.qc.to_dict(),
+        "provenance": volume.provenance.to_dict(),
+        "request": _request(settings),
+        "versions": versions(*BACKEND_PACKAGES),
         "geometry": grid.to_dict(),
         "values": {"1": "right lung", "2": "left lung", "3": "mediastinum"},
         "seconds": round(time.perf_counter() - start, 2),
@@ -103,8 +116,25 @@ def segment_case(
     with atomic_path(task.out) as folder:
         folder.mkdir()
         write_nifti(folder / ORGANS_FILE, labels, grid)
+        report["file"] = file_entry(folder / ORGANS_FILE, folder)
         (folder / QC_FILE).write_text(json.dumps(report, indent=1), encoding="utf-8")
     return report
+
+
+def _request(settings: SegmentSettings) -> dict[str, Any]:
+    """Return what was asked for; a mask by what it holds, as its name may say whose it is."""
+    mask = settings.mask
+    files = (
+        [] if mask is None else [mask] if mask.is_file() else sorted(one for one in mask.rglob("*") if one.is_file())
+    )
+    return {
+        "backend": settings.backend,
+        "variant": settings.variant,
+        "heuristic": settings.heuristic,
+        "series": settings.series,
+        "repair": settings.repair,
+        "mask": [content_entry(file) for file in files],
+    }
 
 
 def read_tasks(table: Path, out: Path) -> list[SegmentTask]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -15,6 +16,7 @@ from typer.testing import CliRunner, Result
 from training.cli import create_app
 from training.cohort.phantom import PhantomGrid, make_phantom
 from training.geometry import Geometry
+from training.io import read_ct
 from training.io.write import write_nifti
 
 
@@ -47,7 +49,23 @@ def test_masks_share_the_grid_of_the_input_file(phantom_file: Path, tmp_path: Pa
     world = nibabel.affines.apply_affine(organs.affine, np.argwhere(labels == 1).mean(axis=0))
     other = nibabel.affines.apply_affine(organs.affine, np.argwhere(labels == 2).mean(axis=0))
     assert world[0] > other[0]  # RAS: the right lung has the greater x
-    assert json.loads((tmp_path / "out" / "qc.json").read_text())["case"] == report["case"]
+    assert json.loads((tmp_path / "out" / "qc.json").read_text()) == report
+    assert report["time"].endswith("+00:00")
+    assert {"hirescam-napari", "numpy"} <= set(report["versions"])
+    assert report["provenance"]["pixels_sha256"] == read_ct(phantom_file).provenance.pixels_sha256
+    assert report["request"]["backend"] == "morphology"
+    assert report["file"]["sha256"] == hashlib.sha256((tmp_path / "out" / "organs.nii.gz").read_bytes()).hexdigest()
+    assert "ct.nii.gz" not in json.dumps(report)
+
+
+def test_a_given_mask_is_on_record_by_what_it_holds(phantom_file: Path, tmp_path: Path) -> None:
+    assert run("partition", phantom_file, "-o", tmp_path / "own").exit_code == 0
+    mask = (tmp_path / "own" / "organs.nii.gz").rename(tmp_path / "Miller.nii.gz")
+    done = run("partition", phantom_file, "-o", tmp_path / "out", "--backend", "file", "--mask", mask, "--json")
+    assert done.exit_code == 0, done.output
+    (held,) = json.loads(done.stdout)["request"]["mask"]
+    assert held["sha256"] == hashlib.sha256(mask.read_bytes()).hexdigest()
+    assert "Miller" not in (tmp_path / "out" / "qc.json").read_text()
 
 
 def test_a_table_runs_in_parallel_and_goes_on_where_it_stopped(phantom_file: Path, tmp_path: Path) -> None:

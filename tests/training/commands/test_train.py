@@ -47,8 +47,12 @@ def test_the_run_is_told_in_words_and_names_the_model(cohort: Path, tmp_path: Pa
 def test_a_run_can_be_given_a_name(cohort: Path, tmp_path: Path) -> None:
     done = run("train", "--data", cohort, "-o", tmp_path / "out", "--name", "3", *SMALL, "--json")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["best_epoch_index"] == 0
-    assert load_model(tmp_path / "out" / "best.safetensors").name == "3"
+    document = json.loads(done.stdout)
+    assert document["best_epoch_index"] == 0
+    assert [record["epoch"] for record in document["epochs"]] == list(range(1, document["epochs_done"] + 1))
+    model = load_model(tmp_path / "out" / "best.safetensors")
+    assert model.name == "3"
+    assert model.metadata.training["best_epoch_index"] == 0
 
 
 def test_epochs_are_counted_from_one_and_numbers_are_short() -> None:
