@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from training.cohort.session_file import Session, write_session
 from training.evaluate.case_figures import FigureStyle
 from training.explain.result import METHODS
 from training.issues import InputError, Issue, Severity, error
+from training.words import counted
 
 TITLE = "Exporting"
 
@@ -97,8 +99,8 @@ class Exporter(QObject):
         except InputError as refused:
             self._on_failed(refused)
             return
-        beside = report_beside(path).name
-        self.panel.set_status(f"Saved, with the report {beside} beside it. Reopen it with: hirescam view {path.name}")
+        beside, name = report_beside(path).name, shlex.quote(path.name)
+        self.panel.set_status(f"Saved, with the report {beside} beside it. Reopen it with: hirescam view {name}")
 
     def _request(self, choice: ExportChoice) -> ExportRequest:
         state = self.controller.state
@@ -132,7 +134,7 @@ class Exporter(QObject):
 
     def _on_done(self, report: dict[str, Any], out: Path) -> None:
         count = len(report["export"]["files"])
-        self.panel.set_status(f"Exported {count} files and report.json to {out}.")
+        self.panel.set_status(f"Exported {counted(count, 'file')} and report.json to {out}.")
         found = [Issue(**(one | {"severity": Severity(one["severity"])})) for one in report["issues"]]
         self.panel.set_issues(found)
 

@@ -154,8 +154,9 @@ def test_a_saved_session_reopens_the_same_view(
 
 def test_a_session_opens_without_its_ct_and_says_so(exporter: Exporter, case: Case, tmp_path: Path) -> None:
     assert case.explanation is not None
-    exporter.save_session(tmp_path / "view.hirescam")
-    found = load_case([tmp_path / "view.hirescam"])
+    exporter.save_session(tmp_path / "my view.hirescam")
+    assert exporter.panel.status.text().endswith("hirescam view 'my view.hirescam'")
+    found = load_case([tmp_path / "my view.hirescam"])
     assert found.volume is None
     assert found.explanation is not None
     assert "no-ct" in [issue.code for issue in found.explanation.issues]

@@ -14,7 +14,7 @@ from training.volume import Volume
 class SourceCT:
     """The CT of a case, or why there is none.
 
-    ``issue`` says where the CT was looked for, or what is wrong with what is there; None if ``volume`` is the CT that was
+    ``issue`` says where it was looked for, or what is wrong with what is there; None if ``volume`` is the CT that was
     explained.
     """
 
