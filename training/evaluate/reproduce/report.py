@@ -46,7 +46,7 @@ def page(results: Results, size: Size, command: str, seconds: Mapping[str, float
         _table_2(results),
         _table_6(results),
         _fields(results),
-        _claims(results),
+        _claims(results, size),
         _throughput(results, machine),
         _limits(size),
     )
@@ -70,10 +70,10 @@ def _introduction(results: Results, size: Size, command: str, seconds: Mapping[s
         f"""Cohort: {size.cases} phantoms from seed {COHORT_SEED}, {voxels} voxels of {mm} mm; of seven in a row five
         train, one chooses the best epoch and the thresholds, one is judged: {n} test cases.""",
         f"Labels: {', '.join(map(display_name, LABELS))}.",
-        f"""Networks: width {config.model.width}, one custom convolution of {config.model.custom_channels[-1]} channels,
-        {counted(size.epochs, "epoch")}, the same recipe and seed for all ({config.run.precision}). The trunk was
-        pretrained on {size.pretraining_cases} other phantoms (from seed {PRETRAINING_SEED}) to find and to place
-        {", ".join(map(display_name, PRETRAINING_LABELS))}; it plays the part of ImageNet.""",
+        f"""Networks: width {config.model.width}, {_custom(config)}, {counted(size.epochs, "epoch")}, the same recipe
+        and seed for all ({config.run.precision}). The trunk was pretrained on {size.pretraining_cases} other phantoms (from
+        seed {PRETRAINING_SEED}) to find and to place {", ".join(map(display_name, PRETRAINING_LABELS))}; it plays the
+        part of ImageNet.""",
         f"""Numbers are per cent unless a unit is given, with 95 % intervals over test cases ({size.resamples}
         resamples). OrganIoU is the variant `paper`, cells placed by receptive field, thresholds per label from the
         validation cases. Each network's maps are measured on their own grid, so finer and coarser ones meet different
@@ -161,13 +161,13 @@ def _fields(results: Results) -> str:
     return f"## Accuracy and pointing over the receptive field\n\n{_wrapped(words)}\n\n{_markdown(head, rows)}"
 
 
-def _claims(results: Results) -> str:
+def _claims(results: Results, size: Size) -> str:
     rows = [(claim.words, *verdict(claim, results)) for claim in CLAIMS if claim.entry in results]
     head = ("the paper found", "difference here", "the phantoms")
     words = (
         "Differences are paired by test case. *Show it*: the interval is wholly on the paper's side; *show the "
-        "opposite*: wholly on the other; *do not show it*: it holds zero. Several lines are tested without correction, "
-        "one seed was trained, and the networks are small."
+        "opposite*: wholly on the other; *do not show it*: it holds zero. Several lines are tested without correction"
+        f"{', one seed was trained, and the networks are small' if size.networks else ', and one seed was trained'}."
     )
     return f"## What the paper found, and what the phantoms show of it\n\n{_wrapped(words)}\n\n{_markdown(head, rows)}"
 
@@ -188,7 +188,8 @@ def _custom(config: TrainConfig) -> str:
 def _limits(size: Size) -> str:
     n_training = size.cases * 5 // 7
     text = f"""Phantoms are not patients; {n_training} training cases are not 2,000 or 25,355, and {size.epochs} epochs
-        not up to a hundred. BodyConv, CTNet and 3DConv are not here: they need 27 slice groups or 81 slices."""
+        not up to a hundred. BodyConv, CTNet and 3DConv are not here"""
+    text += ": they need 27 slice groups or 81 slices." if size.networks else "."
     if size.networks:
         text += """ Networks of this width are not ResNet-18, and at this input one custom convolution fits where the
             paper has four. Nothing was run at full size (`--size full` does, on a GPU)."""

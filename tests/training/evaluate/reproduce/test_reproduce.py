@@ -18,6 +18,7 @@ from training.evaluate.reproduce import SIZES, reproduce
 from training.evaluate.reproduce import run as module
 from training.evaluate.reproduce.claims import CLAIMS, Claim, find, percent, verdict
 from training.evaluate.reproduce.plan import BASE, ENTRIES, LABELS, MASK, PRETRAINING_LABELS
+from training.evaluate.reproduce.report import page
 from training.evaluate.reproduce.throughput import read_notes
 from training.fit.settings import InputSettings
 from training.geometry import Geometry
@@ -94,6 +95,16 @@ def test_the_page_has_the_papers_tables_with_intervals_and_baselines(folder: Pat
     assert json.loads((folder / "machine.json").read_text(encoding="utf-8"))["machine"] in " ".join(page.split())
     assert "Not for clinical use" in " ".join(page.split())
     assert max(len(line) for line in page.splitlines() if not line.startswith("|")) <= 120
+
+
+def test_a_page_of_the_papers_own_networks(folder: Path) -> None:
+    results = module._results(module.Reproduction(folder, SIZES["tiny"], CHOSEN, module._silent, module._mute))
+    full, reduced = (page(results, size, "c", {}, "a GPU") for size in (SIZES["full"], SIZES["tiny"]))
+    assert "width 64, custom convolutions as in the paper, 10 epochs" in " ".join(full.split())
+    assert "one custom convolution of 32 channels" in reduced
+    for words in ("networks are small", "81 slices", "Nothing was run at full size"):
+        assert words in " ".join(reduced.split())
+        assert words not in " ".join(full.split())
 
 
 def test_numbers_on_the_page_are_those_of_the_evaluation(folder: Path) -> None:
