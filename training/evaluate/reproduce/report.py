@@ -71,9 +71,9 @@ def _introduction(results: Results, size: Size, command: str, seconds: Mapping[s
         train, one chooses the best epoch and the thresholds, one is judged: {n} test cases.""",
         f"Labels: {', '.join(map(display_name, LABELS))}.",
         f"""Networks: width {config.model.width}, {_custom(config)}, {counted(size.epochs, "epoch")}, the same recipe
-        and seed for all ({config.run.precision}). The trunk was pretrained on {size.pretraining_cases} other phantoms (from
-        seed {PRETRAINING_SEED}) to find and to place {", ".join(map(display_name, PRETRAINING_LABELS))}; it plays the
-        part of ImageNet.""",
+        and seed for all ({config.run.precision}). The trunk was pretrained on {size.pretraining_cases} other phantoms
+        (from seed {PRETRAINING_SEED}) to find and to place {", ".join(map(display_name, PRETRAINING_LABELS))}; it
+        plays the part of ImageNet.""",
         f"""Numbers are per cent unless a unit is given, with 95 % intervals over test cases ({size.resamples}
         resamples). OrganIoU is the variant `paper`, cells placed by receptive field, thresholds per label from the
         validation cases. Each network's maps are measured on their own grid, so finer and coarser ones meet different
