@@ -20,12 +20,13 @@ from hirescam_napari.views.compare import ComparePanel, SheetChoice
 from training.cohort.results import CohortStore, open_store
 from training.cohort.run_report import report_beside
 from training.evaluate.compare import Disagreement, Order, cohort_disagreements, sheet_entries
-from training.evaluate.contact_sheet import Tile, read_tiles
 from training.evaluate.sheet_file import is_sheet_name, sheet_issues, write_sheet
+from training.evaluate.sheet_tiles import Tile, read_tiles
 from training.explain.placement import Placement
 from training.explain.result import Method
 from training.issues import InputError
 from training.labels import display_name
+from training.words import counted
 
 
 class Sheet(NamedTuple):
@@ -123,7 +124,7 @@ class CohortComparer(QObject):
 
     def _on_store(self, store: CohortStore) -> None:
         self.store = store
-        words = f"{len(store)} cases, model {store.model.name}"
+        words = f"{counted(len(store), 'case')}, model {store.model.name}"
         self.panel.store_words.setText(words)
         self.panel.set_status(f"Opened a cohort: {words}.")
 
@@ -140,7 +141,8 @@ class CohortComparer(QObject):
         self.panel.cases.set_rows(rows)
         self.sheetMade.emit()
         missing = sum(not tile.has_ct for tile in sheet.tiles)
-        self.panel.set_status(f"{missing} of {len(rows)} without their CT." if missing else f"{len(rows)} cases.")
+        every = counted(len(rows), "case")
+        self.panel.set_status(f"{missing} of {every} without CT." if missing else f"{every}.")
 
     def _open_ranked(self, row: int) -> None:
         one = self.ranked[row]

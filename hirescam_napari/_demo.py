@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.issues import InputError, error
+from training.words import counted
 
 if TYPE_CHECKING:
     from hirescam_napari._widget import HiResCamWidget
@@ -58,7 +59,7 @@ def run_demo(headless: bool = False, out: Path | None = None, model: str = "demo
         print("Taking pictures ...", file=sys.stderr, flush=True)
         taken = take_pictures(viewer, widget, folder)
         viewer.close()
-        print(f"{len(taken)} pictures in {folder}/")
+        print(f"{counted(len(taken), 'picture')} in {folder}/")
     else:
         import napari
 

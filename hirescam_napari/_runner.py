@@ -62,12 +62,13 @@ class Runner(QObject):
         """True while work is under way."""
         return self.job is not None and self.job.running
 
-    def start(self, function: Function, done: Callable[[Any], object]) -> Job:
-        """Run ``function`` and call ``done`` with what it returns."""
+    def start(self, function: Function, done: Callable[[Any], object] | None = None, title: str | None = None) -> Job:
+        """Run ``function``, under its own ``title`` if it has one, and call ``done`` with what it returns."""
         self.cancel()
-        job = self.job = Job(function, self.title, self)
+        job = self.job = Job(function, title or self.title, self)
         job.progressed.connect(self.panel.set_progress)
-        job.succeeded.connect(done)
+        if done is not None:
+            job.succeeded.connect(done)
         job.failed.connect(self.failed)
         job.cancelled.connect(lambda: self.panel.set_status(self.cancelled_words))
         for signal in (job.succeeded, job.failed, job.cancelled):

@@ -6,29 +6,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari.layers import Image
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QFileDialog, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from hirescam_napari import _keys
-from hirescam_napari._adopt import case_of_layer, ct_layers
 from hirescam_napari._case import Case
 from hirescam_napari._cohort import stored_case
 from hirescam_napari._compare import Comparer
 from hirescam_napari._controller import Controller, Ticket
+from hirescam_napari._dock_pages import DockPages
 from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
 from hirescam_napari._evidence import Evidence
 from hirescam_napari._exports import Exporter
-from hirescam_napari._layers import VOLUME_KEY
+from hirescam_napari._foreign import ForeignLayers
 from hirescam_napari._panels import DockPanels
 from hirescam_napari._resolve import error_text
+from hirescam_napari._runner import Runner
 from hirescam_napari._settings import initial_state
 from hirescam_napari._snapshot import restore
 from hirescam_napari._state import Layout
 from hirescam_napari._workers import Function, Job, explain_work, load_work, series_work
-from hirescam_napari.views._layout import WrappedLabel, scrolled, stacked
 from hirescam_napari.views.compare import ComparePanel
 from hirescam_napari.views.display_panel import DisplayChoice
 from hirescam_napari.views.export_panel import ExportPanel
@@ -49,9 +48,6 @@ MODELS = (
 """Models that need no file; random weights serve to measure speed and to test exactness."""
 
 CT_FILES = "CT (*.zip *.dcm *.ima *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.npz *.hirescam);;All files (*)"
-HEADER_LINES = 3
-"""Room for the title of a case; longer ones scroll."""
-
 CLOSE_WAIT_S = 1.0
 """How long a closing window waits for its thread."""
 
@@ -80,20 +76,20 @@ class HiResCamWidget(QWidget):
         self.panels = DockPanels(self)
         self.run_panel, self.export_panel, self.compare_panel = RunPanel(self), ExportPanel(self), ComparePanel(self)
         self.repair_button = _hidden_button("Repair and open", self)
-        self.tabs, self.pages = QTabWidget(self), QTabWidget(self)
         self.chooser: SeriesChooser | None = None
-        self.job: Job | None = None
         self.last_error: Exception | None = None
         self._asked: tuple[Path, ...] = ()
-        self._lay_out()
+        panels = (self.run_panel, self.repair_button, self.compare_panel, self.export_panel)
+        self.dock_pages = DockPages(self, self.panels, *panels)
+        self.tabs, self.pages = self.dock_pages.tabs, self.dock_pages.pages
+        self.runner = Runner(self.run_panel, TITLE, self._on_failed, parent=self)
         self.controller = Controller(napari_viewer, self.panels, initial_state())
         self.evidence = Evidence(self.controller, self.panels.details, lambda: self._asked, self)
         self.finder = self.evidence.finder
         self.exporter = Exporter(self.controller, self.export_panel, self.panels.labels_in_order, self)
         self.comparer = Comparer(self.controller, self.compare_panel, self.engine, self)
+        self.foreign = ForeignLayers(napari_viewer, self.controller, self.run_panel, self)
         self._connect()
-        self._offer_cts()
-        QTimer.singleShot(0, self._adopt_first)
 
     # ---- what a session can do
 
@@ -121,13 +117,12 @@ class HiResCamWidget(QWidget):
     @property
     def busy(self) -> bool:
         """True while work is under way, finding organs and exporting included."""
-        others = (self.finder, self.exporter, self.comparer)
-        return (self.job is not None and self.job.running) or any(one.running for one in others)
+        return any(one.running for one in (self.runner, self.finder, self.exporter, self.comparer))
 
     def run(self, request: RunRequest) -> Job | None:
         """Run a model on a CT in the background; None if the CT is refused."""
         try:
-            self._take_layer(request.ct)
+            self.foreign.take(request.ct)
         except InputError as refused:
             self._on_failed(refused)
             return None
@@ -147,8 +142,7 @@ class HiResCamWidget(QWidget):
 
     def cancel(self) -> None:
         """Give up what is under way."""
-        if self.job is not None and self.job.running:
-            self.job.cancel()
+        self.runner.cancel()
 
     def show_case(self, case: Case, then_run: RunRequest | None = None) -> None:
         """Show a case that is already in memory."""
@@ -161,7 +155,7 @@ class HiResCamWidget(QWidget):
         """
         self.cancel()
         self.controller.exchange_case(case, label, **choices)
-        self._offer_cts()
+        self.foreign.offer()
         self.finder.update()
         self.exporter.update()
         self.run_panel.set_issues(_issues_of(case))
@@ -176,37 +170,24 @@ class HiResCamWidget(QWidget):
 
     def show_page(self, name: str) -> None:
         """Show a page of the abnormalities' tab: Slices, Budget or Report."""
-        names = [self.pages.tabText(i) for i in range(self.pages.count())]
-        self.pages.setCurrentIndex(names.index(name))
-        self.tabs.setCurrentIndex(0)
+        self.dock_pages.show_page(name)
 
     # ---- work
 
     def _start(self, function: Function, title: str) -> Job:
-        self.cancel()
         self.last_error = None
         self.run_panel.set_issues(())
         self.repair_button.hide()
-        self.run_panel.set_running(True)
-        self.job = Job(function, title, self)
-        self.job.progressed.connect(self.run_panel.set_progress)
-        self.job.failed.connect(self._on_failed)
-        self.job.cancelled.connect(lambda: self.run_panel.set_status("Cancelled; nothing was changed."))
-        for signal in (self.job.succeeded, self.job.failed, self.job.cancelled):
-            signal.connect(lambda *_: QTimer.singleShot(0, self._on_ended))
-        self.job.start()
-        return self.job
+        return self.runner.start(function, title=title)
 
-    def _on_ended(self) -> None:
-        if self.job is None or not self.job.running:
-            self.run_panel.set_running(False)
+    def _tell_idle(self) -> None:
         if not self.busy:
             self.idle.emit()
 
     def _on_case(self, case: Case, ticket: Ticket, then_run: RunRequest | None) -> None:
         if not self.controller.open_case(case, ticket):
             return
-        self._offer_cts()
+        self.foreign.offer()
         self.finder.update()
         self.exporter.update()
         self.comparer.on_case()
@@ -217,7 +198,7 @@ class HiResCamWidget(QWidget):
         self.run_panel.set_issues(_issues_of(case))
         self.run_panel.set_status("Opened." if case.explanation is None else "Opened with its stored result.")
         if case.explanation is not None:
-            self.tabs.setCurrentIndex(0)
+            self.dock_pages.show_abnormalities()
         elif then_run is not None:
             self.run(then_run)
 
@@ -229,7 +210,7 @@ class HiResCamWidget(QWidget):
             self.run_panel.set_issues(explanation.issues)
             self.run_panel.set_caution(caution_words(explanation.model.training))
             self.run_panel.set_status(f"Done in {sum(explanation.seconds.values()):.1f} s on {explanation.device}.")
-            self.tabs.setCurrentIndex(0)
+            self.dock_pages.show_abnormalities()
 
     def _on_failed(self, failure: Exception) -> None:
         if isinstance(failure, SeriesChoiceNeeded):
@@ -240,7 +221,7 @@ class HiResCamWidget(QWidget):
         self.run_panel.set_issues(issues)
         self.run_panel.set_status("That did not work; what was open is still here.")
         self.repair_button.setVisible(_repairable(issues))
-        self.tabs.setCurrentWidget(self._run_tab)
+        self.dock_pages.show_run()
 
     def _ask_for_series(self) -> None:
         job = self._start(series_work(self._asked[0]), "Listing the series")
@@ -257,35 +238,6 @@ class HiResCamWidget(QWidget):
         if number is not None:
             self.open(self._asked, series=number)
 
-    # ---- layers of others
-
-    def _offer_cts(self) -> None:
-        own = self.controller.canvas.layers
-        names = [layer.name for layer in ct_layers(self.viewer.layers) if layer not in own[1:]]
-        self.run_panel.set_cts(names)
-
-    def _take_layer(self, name: str) -> None:
-        """Make the layer called ``name`` the open case, unless it already is."""
-        layer = next((layer for layer in self.viewer.layers if layer.name == name), None)
-        if isinstance(layer, Image) and layer not in self.controller.canvas.layers:
-            case = case_of_layer(layer)
-            self.viewer.layers.remove(layer)
-            self.controller.open_case(case, self.controller.begin("load"))
-            self._offer_cts()
-
-    def _adopt_first(self) -> None:
-        """Take over a CT that this plugin's readers or sample data put into an empty session."""
-        if self.controller.case.picture is not None:
-            return
-        for layer in ct_layers(self.viewer.layers):
-            if VOLUME_KEY in layer.metadata and layer not in self.controller.canvas.layers:
-                self._take_layer(layer.name)
-                return
-
-    def _on_layers(self) -> None:
-        self._offer_cts()
-        QTimer.singleShot(0, self._adopt_first)
-
     # ---- window
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
@@ -298,46 +250,14 @@ class HiResCamWidget(QWidget):
         self.cancel()
         self.finder.cancel()
         self.engine.stop()
-        if self.job is not None:
-            self.job.wait(CLOSE_WAIT_S)
+        self.runner.wait(CLOSE_WAIT_S)
         self.finder.wait(CLOSE_WAIT_S)
         for one in (self.exporter, self.comparer):
             one.cancel()
             one.wait(CLOSE_WAIT_S)
-        self.viewer.layers.events.inserted.disconnect(self._on_layers)
-        self.viewer.layers.events.removed.disconnect(self._offer_cts)
+        self.foreign.disconnect_viewer()
         self.controller.disconnect()
         _keys.unbind(self.viewer)
-
-    def _lay_out(self) -> None:
-        split = QSplitter(Qt.Orientation.Vertical, self)
-        details = self.panels.details
-        for page, name in (
-            (self.panels.plot, "Slices"),
-            (scrolled(details.budget), "Budget"),
-            (details.report, "Report"),
-        ):
-            self.pages.addTab(page, name)
-        for widget in (self.panels.table, self.pages, scrolled(self.panels.badge)):
-            split.addWidget(widget)
-        split.setChildrenCollapsible(False)
-        split.setSizes([195, 300, 95])
-        self._run_tab = scrolled(stacked(self.run_panel, self.repair_button))
-        keys = WrappedLabel(_keys.help_text(), self)
-        self.tabs.addTab(split, "Abnormalities")
-        self.tabs.addTab(scrolled(self.panels.details.organs), "Organs")
-        self.tabs.addTab(self._run_tab, "Run")
-        self.tabs.addTab(scrolled(stacked(self.panels.display, keys)), "Display")
-        self.tabs.addTab(scrolled(self.compare_panel), "Compare")
-        self.tabs.addTab(scrolled(self.export_panel), "Export")
-        self.tabs.setCurrentWidget(self._run_tab)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(2, 2, 2, 2)
-        layout.setSpacing(2)
-        layout.addWidget(_of_fixed_height(self.panels.header, HEADER_LINES))
-        layout.addWidget(self.tabs, 1)
-        layout.addWidget(self.panels.readout)
-        self.setMinimumWidth(330)
 
     def _connect(self) -> None:
         panels, panel, controller = self.panels, self.run_panel, self.controller
@@ -353,8 +273,7 @@ class HiResCamWidget(QWidget):
         panel.openFolderRequested.connect(self._browse_folder)
         panel.openModelRequested.connect(self._browse_model)
         self.repair_button.clicked.connect(lambda: self.open(self._asked, repair=True))
-        self.viewer.layers.events.inserted.connect(self._on_layers)
-        self.viewer.layers.events.removed.connect(self._offer_cts)
+        self.runner.ended.connect(self._tell_idle)
         _keys.bind(self.viewer, controller.actions())
         self.compare_panel.set_models(MODELS)
         self.comparer.caseRequested.connect(self._open_stored)
@@ -375,8 +294,7 @@ class HiResCamWidget(QWidget):
 
     def _on_finder(self) -> None:
         self.comparer.update()
-        if not self.busy:
-            self.idle.emit()
+        self._tell_idle()
 
     def _on_page(self) -> None:
         self.evidence.show()
@@ -430,13 +348,6 @@ def _repairable(issues: Sequence[Issue]) -> bool:
     """Say whether reading again with repairs would mend every error."""
     errors = [issue for issue in issues if issue.severity == "error"]
     return bool(errors) and all(issue.repairable for issue in errors)
-
-
-def _of_fixed_height(panel: QWidget, lines: int) -> QWidget:
-    """Return ``panel`` in an area of fixed height, so that new text in it does not lay out the whole window again."""
-    area = scrolled(panel)
-    area.setFixedHeight(lines * panel.fontMetrics().lineSpacing() + 26)
-    return area
 
 
 def _hidden_button(text: str, parent: QWidget) -> QPushButton:

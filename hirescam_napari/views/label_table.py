@@ -24,6 +24,7 @@ from hirescam_napari.views._delegates import BarDelegate, RoomyDelegate, SortHea
 from hirescam_napari.views._layout import combo_box
 from hirescam_napari.views._table_keys import KeysGoOn
 from hirescam_napari.views.label_model import Column, LabelFilter, LabelModel, LabelRow
+from training.words import counted
 
 _WIDTHS_PX = {Column.GROUP: 89, Column.PROBABILITY: 62, Column.RATIO: 50, Column.TOP_SLICE: 38, Column.TRUTH: 37}
 _ALL_GROUPS = "All groups"
@@ -143,7 +144,7 @@ class LabelTable(QWidget):
             self._filter.set_filter(self.search.text(), self.groups.currentData())
         self._restore()
         shown, known = self._filter.rowCount(), len(self._model.rows)
-        every = f"{known} abnormalities" if known != 1 else "1 abnormality"
+        every = counted(known, "abnormality")
         self.count.setText(every if shown == known else f"{shown} of {every}")
 
     def _on_current(self, current: QModelIndex, _previous: QModelIndex) -> None:

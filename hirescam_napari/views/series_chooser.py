@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QListWidget, QList
 from hirescam_napari.views._theme import is_dark
 from hirescam_napari.views.messages import MessageList
 from training.issues import Severity
+from training.words import counted
 
 if TYPE_CHECKING:
     from training.io.series import SeriesInfo
@@ -104,7 +105,7 @@ def describe(series: SeriesInfo) -> str:
     """Return the lines that the list shows for a series: description, facts, and what is wrong with it."""
     title = series.description or f"Series {series.number}"
     spacing = "" if series.spacing_mm is None else " × ".join(f"{mm:.3g}" for mm in series.spacing_mm) + " mm"
-    slices = "1 slice" if series.n_slices == 1 else f"{series.n_slices} slices"
+    slices = counted(series.n_slices, "slice")
     kernel = f"kernel {series.kernel}" if series.kernel else ""
     facts = " · ".join(part for part in (series.modality, slices, spacing, kernel) if part and part not in title)
     return "\n".join([title, facts, *_troubles(series)])

@@ -15,6 +15,7 @@ from hirescam_napari.views._axes import Readout, SliceAxis, ValueAxis, slice_tic
 from hirescam_napari.views._score_canvas import WITH_COLOR, WITHOUT_COLOR, Band, ScoreCanvas
 from hirescam_napari.views._theme import text_color
 from hirescam_napari.views._words import signed
+from training.words import counted
 
 if TYPE_CHECKING:
     from training.evaluate.bands import Bands
@@ -229,7 +230,7 @@ class SliceScorePlot(QWidget):
 
     def _reading(self) -> str:
         nearest = int(np.clip(round(self._current), 0, self._scores.size - 1))
-        where = f"{self.slice_axis.name} {self._numbers[nearest]:g}"
+        where = f"{self.slice_axis.name} {self._numbers[nearest]:.0f}"
         mean = "" if self._mean is None else f" · mean (dashed) {signed(self._mean)}"
         return f"{where[:1].upper()}{where[1:]}: score {signed(float(self._scores[nearest]))}{mean}"
 
@@ -241,7 +242,7 @@ class SliceScorePlot(QWidget):
 def _words(bands: Bands) -> str:
     """Return what the bands are, for the legend."""
     what = "mean (95 %)" if bands.kind == "mean" else "mean and 95 %"
-    return f"Behind: {what} of {bands.n_positive} cases with it, {bands.n_negative} without."
+    return f"Behind: {what} of {counted(bands.n_positive, 'case')} with it, {bands.n_negative} without."
 
 
 def _top_button(parent: QWidget) -> QPushButton:

@@ -15,7 +15,7 @@ from hirescam_napari._state import ViewState
 from tests.stores import make_store
 from training.cohort.results import open_store
 from training.evaluate.compare import sheet_entries
-from training.evaluate.contact_sheet import read_tiles
+from training.evaluate.sheet_tiles import read_tiles
 from training.explain.result import Explanation
 
 LABEL = "aspiration"

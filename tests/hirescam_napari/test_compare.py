@@ -226,7 +226,7 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
     assert names == [tile.name for tile in comparer.cohort.sheet.tiles]  # type: ignore[union-attr]
     assert len(comparer.panel.cases.texts()) == 5
     assert "Top slice of each case" in comparer.controller.canvas.overlays.text(SLICE)
-    assert "5 of 5 without their CT" in comparer.panel.status.text()
+    assert "5 of 5 cases without CT" in comparer.panel.status.text()
     comparer.panel.set_mode("methods")
     controller = comparer.controller
     assert "Slice " in controller.canvas.overlays.text(SLICE)

@@ -181,13 +181,13 @@ def test_cancelling_a_run_keeps_what_was_open(explained: HiResCamWidget, pretend
     explained.run(REQUEST)
     qtbot.waitUntil(lambda: explained.run_panel.progress.value() == 1)
     with qtbot.waitSignal(explained.idle, timeout=20000):
-        explained.tabs.setCurrentWidget(explained._run_tab)
+        explained.tabs.setCurrentWidget(explained.dock_pages.run_tab)
         qtbot.mouseClick(explained.run_panel.cancel_button, Qt.MouseButton.LeftButton)
     assert explained.controller.case is before
     assert not explained.run_panel.running
     assert "ancelled" in explained.run_panel.status.text()
-    assert explained.job is not None
-    assert explained.job.wait(5)
+    assert explained.runner.job is not None
+    assert explained.runner.job.wait(5)
 
 
 def test_a_new_ct_drops_the_result_of_the_old_one(

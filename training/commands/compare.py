@@ -116,8 +116,8 @@ def _write_sheet(
 ) -> list[Issue]:
     """Write the sheet and its report; return what whoever passes it on has to know."""
     from training.evaluate.compare import sheet_entries
-    from training.evaluate.contact_sheet import read_tiles
     from training.evaluate.sheet_file import sheet_issues, write_sheet
+    from training.evaluate.sheet_tiles import read_tiles
 
     start = time.perf_counter()
     entries = sheet_entries(store, label, order, cases, progress, pairs=pairs)

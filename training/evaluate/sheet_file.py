@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 from training.cohort.run_report import burned_in_warning, store_facts, write_beside
 from training.evaluate.case_figures import FORMATS, FigureFormat
 from training.evaluate.compare import Order, Which
-from training.evaluate.contact_sheet import Tile, draw_sheet, shared_limit
+from training.evaluate.contact_sheet import draw_sheet
+from training.evaluate.sheet_tiles import Tile, shared_limit
 from training.explain.placement import Placement
 from training.explain.result import Method
 from training.io.atomic import atomic_path
 from training.issues import Issue, note
 from training.picture import WINDOWS
+from training.words import counted_of
 
 if TYPE_CHECKING:
     from training.cohort.results import CohortStore
@@ -98,4 +100,5 @@ def sheet_issues(store: CohortStore, tiles: Sequence[Tile]) -> list[Issue]:
     with_ct = [tile.entry.case for tile in tiles if tile.has_ct]
     found = burned_in_warning(issue["code"] for issue in store_facts(store, with_ct)["issues"])
     missing = len(tiles) - len(with_ct)
-    return [*found, note("no-ct", f"{missing} of {len(tiles)} cases are drawn without their CT")] if missing else found
+    said = f"{counted_of(missing, len(tiles), 'case is')} drawn without CT"
+    return [*found, note("no-ct", said)] if missing else found

@@ -12,8 +12,9 @@ from tests.stores import make_store
 from training.cohort.results import CohortStore, open_store
 from training.evaluate.case_figures import FORMATS
 from training.evaluate.compare import SheetEntry, sheet_entries
-from training.evaluate.contact_sheet import draw_sheet, make_tile, read_tiles, shared_limit, sheet_words
+from training.evaluate.contact_sheet import draw_sheet
 from training.evaluate.sheet_file import write_sheet
+from training.evaluate.sheet_tiles import make_tile, read_tiles, shared_limit, sheet_words
 from training.issues import Cancelled
 from training.picture import Picture, to_display
 

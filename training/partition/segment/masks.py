@@ -14,6 +14,7 @@ from training.geometry import Geometry
 from training.issues import InputError, error
 from training.partition.grids import nearest_labels
 from training.partition.organs import LEFT_LUNG, MEDIASTINUM, ORGAN_NAMES, RIGHT_LUNG
+from training.words import agreed, counted
 
 MaskPath = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
 
@@ -88,7 +89,8 @@ def _separate(files: dict[int, Path], target: Geometry) -> npt.NDArray[np.uint8]
         overlap = mask & (labels > 0)
         if overlap.any():
             other = ORGAN_NAMES[int(np.bincount(labels[overlap]).argmax())]
-            fact = f"{file.name}: {int(overlap.sum())} voxels of the {ORGAN_NAMES[value]} are in the {other} as well"
+            n, name = int(overlap.sum()), ORGAN_NAMES[value]
+            fact = f"{file.name}: {counted(n, 'voxel')} of the {name} {agreed(n, 'is', 'are')} in the {other} as well"
             raise _refused("overlapping-masks", fact, "A voxel can belong to one organ only: correct the masks.")
         labels[mask] = value
     return labels
