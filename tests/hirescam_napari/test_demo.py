@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QWidget
 
 import hirescam_napari._demo as demo
 import hirescam_napari._sample_data as samples
 from hirescam_napari._case import Case
-from hirescam_napari._pictures import SHOTS, take_pictures
+from hirescam_napari._pictures import SHOTS, settle, take_pictures
 from hirescam_napari._widget import HiResCamWidget
 from training.issues import InputError
 
@@ -100,3 +101,12 @@ def test_every_state_leaves_its_own_picture(
     assert all(content.startswith(b"\x89PNG") for content in contents)
     assert widget.controller.state.window == "lung"
     widget.close_session()
+
+
+def test_pictures_show_no_widgets_that_are_gone(qtbot: QtBot) -> None:
+    gone: list[str] = []
+    widget = QWidget()
+    widget.destroyed.connect(lambda: gone.append("slider"))
+    widget.deleteLater()
+    settle(0.02)
+    assert gone == ["slider"]

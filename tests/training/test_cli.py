@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 
 from training.cli import create_app
 from training.cohort.store import read_case
-from training.console import progress_bars
+from training.console import progress_bars, wrote
 from training.explain import explain
 from training.geometry import Geometry
 from training.io import read_ct
@@ -394,3 +394,21 @@ def test_killed_while_writing_there_is_no_result_or_a_whole_one(folder: Path, tm
     assert run_explain(folder, out).exit_code == 0
     assert [item.name for item in out.parent.iterdir()] == ["out"]
     assert not (out / "maps").exists()
+
+
+def test_all_that_was_written_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, report = tmp_path / "t.csv", tmp_path / "t.csv.report.json"
+    for path in (table, report, tmp_path / "few" / "maps" / "a.nii", tmp_path / "few" / "report.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for n in range(7):
+        (tmp_path / "many" / f"case-{n}").mkdir(parents=True)
+    wrote(table, report, tmp_path / "few", tmp_path / "many")
+    assert capsys.readouterr().err.splitlines() == [
+        f"wrote {table}",
+        f"wrote {report}",
+        f"wrote {tmp_path / 'few'}: maps/, report.json",
+        f"wrote {tmp_path / 'many'}: 7 folders",
+    ]
+    wrote(table)
+    assert capsys.readouterr().err.splitlines() == [f"wrote {table}", f"wrote {report}"]
