@@ -142,7 +142,7 @@ def forest_picture(found: Classification) -> str:
         axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
         axes.set(xlabel="AUROC (in brackets: positives)", yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
         axes.set_yticklabels(names)
-        axes.tick_params(top=True, labeltop=len(rows) > LONG_ROWS)
+        axes.tick_params(top=len(rows) > LONG_ROWS, labeltop=len(rows) > LONG_ROWS)
 
     return picture(draw, (7.2, 0.9 + ROW_INCHES * max(3, len(rows))))
 

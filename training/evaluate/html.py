@@ -74,10 +74,10 @@ def _ends(name: str) -> list[tuple[str, str]]:
 
 
 def number(value: float) -> str:
-    """Return a count as it is, and any other number with three digits after the point (one from 100 on)."""
+    """Return a count as it is, and any other number with three digits after the point (one from 10 on)."""
     if isinstance(value, int):
         return str(value)
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
 def folded(title: str, content: str) -> str:

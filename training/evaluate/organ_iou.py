@@ -4,7 +4,8 @@ A map is put through ReLU and divided by its maximum, over the whole volume and 
 strictly above a threshold. With a = cells on and allowed, b = cells on and forbidden, OrganIoU = a / (a + b).
 
 Two variants differ at the ends. ``paper``: 1 if only allowed cells are on, 0 if only forbidden ones are, NaN (not
-applicable) if no cell is on, which happens only to maps without any positive value. ``authors``: 0 if a = 0 or b = 0,
+applicable) if no cell is on, which happens to maps without any positive value, and to resampled ones, whose largest
+value is below 1, at the greatest thresholds. ``authors``: 0 if a = 0 or b = 0,
 as their code has it, so a perfect map scores 0. ``paper`` is the default, because it is what the paper says and a
 better map never scores less by it.
 
@@ -180,7 +181,7 @@ class OrganCurves:
     """OrganIoU at every threshold, and soft mass, of P (case, label) pairs whose label the case has.
 
     ``case`` and ``label`` are int [P], ``iou`` float64 [P, T], ``mass`` float64 [P]; NaN where a map has nothing
-    positive.
+    positive, ``iou`` also where it has no cell on.
     """
 
     labels: tuple[str, ...]
@@ -197,9 +198,13 @@ class OrganCurves:
 
     def at(self, thresholds: npt.ArrayLike) -> FloatArray:
         """Return [N, M]: OrganIoU at the label's own threshold; NaN for labels without a threshold (NaN)."""
+        return self._table(self.pairs_at(thresholds))
+
+    def pairs_at(self, thresholds: npt.ArrayLike) -> FloatArray:
+        """Return [P]: the same of every pair."""
         chosen = np.asarray(thresholds, dtype=np.float64)[self.label]
         column = np.searchsorted(np.asarray(THRESHOLDS), chosen).clip(0, len(THRESHOLDS) - 1)
-        return self._table(np.where(np.isnan(chosen), np.nan, self.iou[np.arange(len(self.iou)), column]))
+        return np.where(np.isnan(chosen), np.nan, self.iou[np.arange(len(self.iou)), column])
 
     def soft_mass(self) -> FloatArray:
         """Return [N, M]: soft mass."""
@@ -271,12 +276,15 @@ def as_authors(curves: OrganCurves) -> OrganCurves:
 def choose_thresholds(validation: OrganCurves) -> FloatArray:
     """Return [M]: the threshold with the greatest mean OrganIoU over the label's validation pairs, the first of equals.
 
+    Pairs whose map has nothing positive are left out; thresholds at which one of the others has no cell on are not
+    chosen.
     NaN for labels without a validation pair: nothing can be chosen for them, and their test pairs are not applicable.
     """
     chosen = np.full(len(validation.labels), np.nan)
     for m in range(len(validation.labels)):
         curves = validation.iou[validation.label == m]
-        applicable = curves[~np.isnan(curves).any(axis=1)]
-        if len(applicable):
-            chosen[m] = THRESHOLDS[int(applicable.mean(axis=0).argmax())]
+        applicable = curves[~np.isnan(curves).all(axis=1)]
+        usable = ~np.isnan(applicable).any(axis=0)  # a resampled map may stay below the greatest thresholds everywhere
+        if len(applicable) and usable.any():
+            chosen[m] = THRESHOLDS[int(np.where(usable, applicable.mean(axis=0), -1.0).argmax())]
     return chosen

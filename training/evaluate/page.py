@@ -183,7 +183,8 @@ def _grid(rows: Sequence[Row], across: str, value: str) -> str:
     lines: dict[str, dict[str, Any]] = {}
     columns = dict.fromkeys(str(readable(row)[across]) for row in rows)
     for row in rows:
-        line = lines.setdefault(str(row["group"]), {"group": row["group"]})
+        group = readable(row)["group"]
+        line = lines.setdefault(group, {"group": group})
         if "n_pairs" in row and value == "value":  # of the map that leaves out least
             line["n_pairs"] = max(line.get("n_pairs", 0), row["n_pairs"])
         name = str(readable(row)[across])

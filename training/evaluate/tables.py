@@ -145,7 +145,8 @@ def readable(row: Row) -> Row:
 
 
 def _shown_group(name: str) -> str:
-    return display_name(name.removeprefix(LABEL_GROUP)) if name.startswith(LABEL_GROUP) else name
+    """Return what a reader calls a group; a label may stand there with or without what marks it as a group."""
+    return display_name(name.removeprefix(LABEL_GROUP))
 
 
 def _about(found: Classification) -> dict[str, Any]:

@@ -162,6 +162,21 @@ def test_labels_without_a_threshold_or_absent_are_not_applicable() -> None:
     assert authors.at(choose_thresholds(authors))[0, 1] == 0.0
 
 
+def test_a_resampled_map_that_is_dark_at_the_greatest_thresholds_has_one_all_the_same() -> None:
+    maps = np.zeros((1, 4, 12, 12))
+    maps[0, 1, 3, 3], maps[0, 2, 7:9, 6:9] = 1.0, 0.8
+    allowed = np.zeros((1, 4, 6, 6))
+    allowed[0, :, 2:] = 1.0
+    case = OrganCase({"A": maps}, allowed, np.array([True]))
+    curves = organ_curves([case], ["mass"], shape=(4, 6, 6))["A"]
+    assert np.isnan(curves.iou[0, -1])
+    (threshold,) = choose_thresholds(curves)
+    best = np.nanmax(curves.iou[0])
+    assert curves.at([threshold])[0, 0] == best > 0
+    assert threshold == THRESHOLDS[int(np.nanargmax(curves.iou[0]))]
+    assert np.isnan(curves.at([THRESHOLDS[-1]])[0, 0])
+
+
 def test_one_map_may_serve_every_label_and_every_case_needs_every_source() -> None:
     case = _case(uniform_map((1, 2, 2)), (1, 1))
     curves = organ_curves([case], ("nodule", "mass"))["model"]

@@ -273,6 +273,19 @@ def test_pictures_are_small_and_look_the_same() -> None:
     )
 
 
+def test_a_label_has_one_line_whatever_measure_speaks_of_it() -> None:
+    shared = {"first": "A", "second": "B", "low": 0.0, "high": 1.0, "share_below_zero": 0.5}
+    rows = (
+        {**shared, "measure": "AUROC", "group": "groundglass", "difference": 0.25},
+        {**shared, "measure": "OrganIoU", "group": "label: groundglass", "difference": 0.75},
+    )
+    text = page(Evaluation("A", comparisons=rows))
+    assert "groundglass" not in text
+    line = text[text.index('<td class="text">ground-glass opacity</td>') :].partition("</tr>")[0]
+    assert "0.250 (0.000 to 1.000)" in line
+    assert "0.750 (0.000 to 1.000)" in line
+
+
 def test_a_curve_keeps_its_corners_only() -> None:
     x = np.array([0.0, 0.0, 0.0, 0.2, 0.4, 0.4, 0.6, 1.0])
     y = np.array([0.0, 0.0, 0.5, 0.5, 0.5, 0.5, 0.7, 1.1])
@@ -298,7 +311,7 @@ def test_cells_of_tables() -> None:
     html = table([{"a": 1, "value": 0.5, "low": 0.25, "high": 0.75}, {"a": None, "value": np.nan}], ("a", "value"))
     assert "<td>1</td><td>0.500 (0.250 to 0.750)</td>" in html
     assert '<td class="none">n/a</td><td class="none">n/a</td>' in html
-    assert (number(3), number(0.1), number(123.456)) == ("3", "0.100", "123.5")
+    assert (number(3), number(0.1), number(12.345), number(123.456)) == ("3", "0.100", "12.3", "123.5")
 
 
 def test_csv_keeps_formulas_as_text_and_numbers_as_numbers() -> None:

@@ -20,6 +20,7 @@ NOT_GIVEN = "the thresholds that were given have none for it"
 NOT_ON_VALIDATION = "no validation case has it, so no threshold could be chosen"
 SILENT_ON_VALIDATION = "nothing is positive in its maps of validation cases, so no threshold could be chosen"
 SILENT = "the map has nothing positive"
+DARK = "no cell of the map is above the threshold"
 NO_ORGAN = "it belongs to no organ that is known"
 
 
@@ -59,8 +60,9 @@ def _left_out(
         if validation is not None:
             reason = SILENT_ON_VALIDATION if (validation.label == m).any() else NOT_ON_VALIDATION
         return [(int(own.sum()), reason)]
-    silent = int(np.isnan(found.iou[own]).any(axis=1).sum())
-    return [(silent, SILENT)] if silent else []
+    silent = own & np.isnan(found.mass)
+    dark = own & np.isnan(found.pairs_at(thresholds)) & ~silent
+    return [(int(pairs.sum()), reason) for pairs, reason in ((silent, SILENT), (dark, DARK)) if pairs.any()]
 
 
 def placeless_rows(truth: FloatArray, placed: npt.NDArray[np.bool_], labels: Sequence[str], about: Row) -> Rows:
@@ -84,7 +86,8 @@ def coverage_issue(rows: Rows, n_pairs: int, n_labels: int, model: str) -> Issue
     """
     if not rows:
         return None
-    out, gone = sum(row["n_pairs"] for row in rows), {row["label"] for row in rows if row["reason"] != SILENT}
+    out = sum(row["n_pairs"] for row in rows)
+    gone = {row["label"] for row in rows if row["reason"] not in (SILENT, DARK)}
     parts = []
     for reason in dict.fromkeys(row["reason"] for row in rows):
         own = [row for row in rows if row["reason"] == reason]

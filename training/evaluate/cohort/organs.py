@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -171,9 +172,8 @@ def read_thresholds(file: Path, subject: Subject) -> Thresholds:
     InputError
         If the file is no evaluation with thresholds for a model of this name.
     """
-    path = evaluation_file(file)
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["organ_iou"]
+        rows = read_evaluation(file)["organ_iou"]
         own = [row for row in rows if row["model"] == subject.name and row["measure"] == "OrganIoU"]
         found: dict[Key, dict[str, FloatArray]] = {}
         for row in own:
@@ -182,13 +182,37 @@ def read_thresholds(file: Path, subject: Subject) -> Thresholds:
             label = str(row["group"]).removeprefix("label: ")
             if label in subject.labels and row["threshold"] is not None:
                 values[subject.labels.index(label)] = row["threshold"]
-    except (OSError, ValueError, KeyError, TypeError) as failure:
+    except (ValueError, KeyError, TypeError) as failure:
         fact = "is no evaluation with thresholds"
-        raise InputError(error("no-thresholds", fact, "Give the folder of an evaluation.", path.name)) from failure
+        raise InputError(error("no-thresholds", fact, _EVALUATION, file.name)) from failure
     if not found:
         fact = f"has no thresholds for a model called {subject.name}"
-        raise InputError(error("no-thresholds", fact, "Give an evaluation of the same model.", path.name))
+        raise InputError(error("no-thresholds", fact, "Give an evaluation of the same model.", file.name))
     return found
+
+
+def read_evaluation(file: Path) -> dict[str, Any]:
+    """Return what an earlier evaluation (its folder or ``evaluation.json``) came to.
+
+    Raises
+    ------
+    InputError
+        If nothing is there, or it is no evaluation.
+    """
+    try:
+        found = json.loads(evaluation_file(file).read_text(encoding="utf-8"))
+    except FileNotFoundError as failure:
+        fact = f"has no {JSON_FILE}, so it is no evaluation" if file.exists() else "there is no such folder or file"
+        raise InputError(error("no-thresholds", fact, _EVALUATION, file.name)) from failure
+    except (OSError, ValueError) as failure:
+        fact = f"its {JSON_FILE} is damaged" if file.is_dir() else "is no evaluation, or a damaged one"
+        raise InputError(error("no-thresholds", fact, _EVALUATION, file.name)) from failure
+    if not isinstance(found, dict) or "organ_iou" not in found:
+        raise InputError(error("no-thresholds", "is no evaluation", _EVALUATION, file.name))
+    return found
+
+
+_EVALUATION = "Give the folder that an earlier `hirescam evaluate` wrote (--thresholds)."
 
 
 def compare_sources(found: OrganResult, subject: Subject, resampling: Resampling | None) -> Rows:

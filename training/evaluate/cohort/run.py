@@ -15,7 +15,7 @@ from training.evaluate.classification import Classification, evaluate_prediction
 from training.evaluate.cohort import organs, pointing
 from training.evaluate.cohort.known_lesions import KnownLesions, known_lesions
 from training.evaluate.cohort.made import made_of
-from training.evaluate.cohort.organs import OrganResult, evaluate_organs, read_thresholds
+from training.evaluate.cohort.organs import OrganResult, evaluate_organs, read_evaluation, read_thresholds
 from training.evaluate.cohort.pointing import LesionResult, evaluate_lesions
 from training.evaluate.cohort.small import small_cohort_notes
 from training.evaluate.cohort.subject import (
@@ -90,6 +90,8 @@ def evaluate_stores(
         A store is none, or not of the same cohort as the others; no truth; no thresholds; a faulty table.
     """
     plan = settings or EvaluateSettings()
+    if plan.thresholds is not None:
+        read_evaluation(plan.thresholds)  # a wrong one is told at once, also where no thresholds are needed
     subjects, cases = in_common(_subjects(path, plan))
     choice = choose_cases(subjects[0].store, cases, plan.on)
     known = known_lesions(subjects[0].store, plan.lesions, plan.lesion_label)

@@ -298,8 +298,16 @@ def test_thresholds_of_an_earlier_evaluation_are_used(stores: dict[str, Path], t
     reused = evaluate_stores(stores["a"], EvaluateSettings(thresholds=tmp_path, resampling=none))
     assert reused.thresholds == "Thresholds are those of an earlier evaluation (--thresholds)."
     assert reused.organ_iou == evaluate_stores(stores["a"], EvaluateSettings(resampling=none)).organ_iou
-    with pytest.raises(InputError, match="no evaluation with thresholds"):
-        evaluate_stores(stores["a"], EvaluateSettings(thresholds=stores["truth"]))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "evaluation.json").write_text("{")
+    for given, words in (
+        (stores["truth"], "truth.*no evaluation"),
+        (tmp_path / "nothere", "nothere: there is no such folder"),
+        (stores["a"], f"{stores['a'].name}: has no evaluation.json"),
+        (tmp_path / "broken", "broken: its evaluation.json is damaged"),
+    ):
+        with pytest.raises(InputError, match=words):
+            evaluate_stores(stores["a"], EvaluateSettings(thresholds=given))
 
 
 def test_what_cannot_be_evaluated_is_refused_with_a_way_out(stores: dict[str, Path], tmp_path: Path) -> None:
