@@ -46,12 +46,17 @@ def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain",
         known = is_report(out / report) if report == REPORT_NAME else report in present
         if present and not (present <= own and known):
             fact = f"the output folder holds other things than an earlier result of `{made_by}`, and is left as it is"
+            if present <= own and report in present:
+                fact = f"{report} in the output folder is damaged, or not of `{made_by}`; the folder is left as it is"
             raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", out.name))
     elif out.exists() or out.is_symlink():
         fact = "the output must be a folder, but a file of this name exists"
         raise InputError(error("output-exists", fact, "Choose another name.", out.name))
     nearest = next(folder for folder in out.absolute().parents if folder.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+    if not nearest.is_dir():
+        fact = "is a file, not a folder, so nothing can be written into it"
+        raise InputError(error("not-writable", fact, "Choose another place.", nearest.name))
+    if not os.access(nearest, os.W_OK | os.X_OK):
         fact = f"cannot be written: writing to {nearest.name or '/'!r} is not permitted"
         raise InputError(error("not-writable", fact, "Choose a place you may write to.", out.name))
 

@@ -74,9 +74,12 @@ def read_case(path: str | os.PathLike[str]) -> Explanation:
 
 
 def find_case(path: str | os.PathLike[str]) -> Path | None:
-    """Return the folder of the store at ``path`` (itself, or inside a folder made by ``explain``); None if none."""
+    """Return the folder of the store at ``path`` (itself, or inside a folder made by ``explain``); None if none.
+
+    A ``case.zarr`` whose own ``zarr.json`` is damaged or missing is one too, so that reading it tells what is wrong.
+    """
     for folder in (Path(path), Path(path) / CASE_FOLDER):
-        if _has_schema(folder / "zarr.json"):
+        if _has_schema(folder / "zarr.json") or (folder.name == CASE_FOLDER and (folder / "z").is_dir()):
             return folder
     return None
 

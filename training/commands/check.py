@@ -38,7 +38,8 @@ def check(
             emit(found.to_dict())
         else:
             say_issues(found.issues)
-            typer.echo("cases: " + ", ".join(f"{split} {count}" for split, count in found.cases.items()))
+            counts = [f"{split or 'without a split'} {count}" for split, count in found.cases.items()]
+            typer.echo("cases: " + (", ".join(counts) or "none"))
             _print_labels(found, None if every else SHOWN)
             typer.echo(
                 "The cohort can be used." if found.usable else "The cohort cannot be used; see the errors above."

@@ -177,6 +177,9 @@ def _head(path: Path) -> bytes:
 
 def _kind_of_folder(path: Path) -> Kind:
     """Say DICOM, unless all the folder holds are volumes of other kinds or results of ours."""
+    if (path / "cases.csv").is_file() and (path / "details").is_dir():
+        fact = "it is a cohort store of `hirescam batch`, not a CT"
+        raise InputError(error("is-result", fact, "Open it with `hirescam view`, or give one CT.", path.name))
     if (path / "zarr.json").is_file() or (path / "case.zarr").is_dir():
         fact = "it holds results of `hirescam explain`, not a CT"
         raise InputError(error("is-result", fact, "Open it with `hirescam view`.", path.name))

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from training.cli import create_app
 from training.cohort.check import run
 from training.geometry import Geometry
 from training.io.write import write_nifti
@@ -63,6 +65,22 @@ def test_a_value_that_is_none_is_an_error_with_its_row(cohort: Path, text: str) 
     found = {issue.code: str(issue) for issue in run(cohort).issues if issue.severity is Severity.ERROR}
     assert found.keys() == {"bad-value"}
     assert f"row 3, emphysema: {text.lower()!r}" in found["bad-value"]
+
+
+def test_a_blank_split_is_told_as_such(cohort: Path) -> None:
+    rows = [("case", "path", "split", "emphysema"), ("a", "0.npz", "train", "1"), ("b", "1.npz", "", "0")]
+    _write(cohort, [*rows, ("c", "2.npz", "tran", "0")])
+    result = CliRunner().invoke(create_app(), ["check", str(cohort)])
+    assert result.exit_code == 1
+    assert "none of train, valid, test (2): row 3: empty, row 4: 'tran'" in result.stderr
+    assert "cases: train 1, without a split 1, tran 1" in result.stdout
+
+
+@pytest.mark.parametrize("kind", [(), ("--kind", "phantoms"), ("--kind", "ct-rate")])
+def test_a_cohort_that_is_not_there_is_told_as_such(tmp_path: Path, kind: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(create_app(), ["check", str(tmp_path / "nothere"), *kind])
+    assert result.exit_code == 1
+    assert "nothere: there is no such folder or table. Check the path" in result.stderr
 
 
 def test_bad_npz_are_found_without_unpacking_them(cohort: Path) -> None:

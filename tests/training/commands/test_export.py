@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.stores import make_store
 from training.cli import create_app
 from training.cohort.store import write_case
 from training.explain.result import Explanation
@@ -92,3 +93,32 @@ def test_people_read_what_was_made(result: Path, tmp_path: Path) -> None:
     assert code == 0
     assert ".hirescam.cells.nii.gz" in text
     assert "not for clinical use" in text
+
+
+def test_what_is_damaged_or_no_ct_is_named(result: Path, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", n_cases=2)
+    out, case = tmp_path / "out", result / "case.zarr"
+    refused = {
+        (store, out): r"store: it is a cohort store of `hirescam batch`, not a CT. Open it with `hirescam view`",
+        (result, tmp_path / "store" / "cases.csv" / "sub"): "cases.csv: is a file, not a folder",
+    }
+    for (given, place), words in refused.items():
+        done = CliRunner().invoke(create_app(), ["export", str(given), "-o", str(place)])
+        assert done.exit_code == 1
+        assert words in done.stderr
+    (store / "zarr.json").unlink()
+    (case / "zarr.json").write_text("{")
+    for given, words in ((store, "it is a cohort store"), (result, "damaged"), (case, "damaged")):
+        done = CliRunner().invoke(create_app(), ["export", str(given), "-o", str(out)])
+        assert done.exit_code == 1
+        assert words in done.stderr
+        assert given == store or "Make it again with `hirescam explain`" in done.stderr
+    assert not out.exists()
+
+
+def test_a_damaged_report_in_the_way_is_told_as_such(result: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.json").write_text("{")
+    done = CliRunner().invoke(create_app(), ["export", str(result), "-o", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert "report.json in the output folder is damaged, or not of `export`" in done.stderr

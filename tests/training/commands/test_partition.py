@@ -104,6 +104,27 @@ def test_a_mask_and_its_backend_go_together(phantom_file: Path, tmp_path: Path, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_recipe_of_another_backend_is_wrong_usage(phantom_file: Path, tmp_path: Path) -> None:
+    mask = phantom_file  # never read
+    options = ("--backend", "file", "--mask", mask, "--variant", "authors")
+    done = run("partition", phantom_file, "-o", tmp_path / "out", *options)
+    assert done.exit_code == 2
+    assert "recipe of the backend 'morphology', not of 'file'. Leave out one" in done.stderr
+
+
+def test_given_masks_that_fail_are_not_told_to_be_given(phantom_file: Path, tmp_path: Path) -> None:
+    done = run("partition", phantom_file, "-o", tmp_path / "first")
+    assert done.exit_code == 0, done.output
+    organs = nibabel.load(tmp_path / "first" / "organs.nii.gz")
+    labels = np.asarray(organs.dataobj)
+    nibabel.save(nibabel.Nifti1Image(np.where(labels == 1, 0, labels), organs.affine), tmp_path / "half.nii.gz")
+    options = ("--backend", "file", "--mask", tmp_path / "half.nii.gz")
+    done = run("partition", phantom_file, "-o", tmp_path / "out", *options)
+    assert done.exit_code == 0, done.output
+    assert "right lung was not found: next to nothing of it is in the masks. See that the masks are" in done.stderr
+    assert "backend 'file'" not in done.stderr
+
+
 def test_other_peoples_folders_are_left_alone(phantom_file: Path, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     done = run("partition", phantom_file, "-o", tmp_path)

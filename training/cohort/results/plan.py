@@ -142,9 +142,11 @@ def check_same(path: Path, plan: Plan) -> None:
 
 def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
     """Yield in words how what the store was begun with differs from what is asked for."""
-    for key in wanted:
+    is_other_model = _nameless(kept.get("model")) != _nameless(wanted["model"])
+    skipped = {"software", "sha256", *(_OF_MODEL if is_other_model else ())}
+    for key in [key for key in wanted if key not in skipped]:
         before, now = _nameless(kept.get(key)), _nameless(wanted[key])
-        if key in ("software", "sha256") or before == now:
+        if before == now:
             continue
         if key == "layout" and before["z_dtype"] != now["z_dtype"]:
             yield f"Z as {before['z_dtype']} (--keep), not {now['z_dtype']}"
@@ -168,6 +170,9 @@ def _shown(value: Any) -> str:
 def _nameless(value: Any) -> Any:
     return {key: one for key, one in value.items() if key != "name"} if isinstance(value, dict) else value
 
+
+_OF_MODEL = ("labels", "input_spec", "layout", "truth_sha256")
+"""What another model brings with it, and need not be told."""
 
 _WORDS = {
     "cases_sha256": "another list of cases",

@@ -25,6 +25,9 @@ def find_source(data: Path, kind: str | None = None, memo: Path | None = None, w
     InputError
         No layout is recognised, or ``kind`` is none.
     """
+    if not data.exists():
+        way_out = "Check the path: a cohort is a folder or a table, see docs/data-formats.md."
+        raise InputError(error("no-cohort", "there is no such folder or table", way_out, data.name))
     chosen = kind or _kind_of(data)
     if chosen == "phantoms":
         return PhantomCohort(data)

@@ -115,7 +115,8 @@ class GenericTable:
         if not row["case"]:
             faults.add("no-name", "cases have no name", "Name them.", place)
         if row["split"] not in SPLITS:
-            faults.add("bad-split", f"the split is none of {', '.join(SPLITS)}", "Correct it.", place)
+            shown = f"{place}: {row['split'][:20]!r}" if row["split"] else f"{place}: empty"
+            faults.add("bad-split", f"the split is none of {', '.join(SPLITS)}", "Correct it.", shown)
         targets = targets_of(row, labels, number, faults)
         organs = self._optional_file(row, place, faults)
         path = self.file.parent / row["path"]

@@ -57,9 +57,11 @@ def thresholds(store: CohortStore, kind: ThresholdKind, by_hand: Mapping[str, fl
         return np.asarray(np.median(store.probabilities, axis=0) if len(store.cases) else np.zeros(len(store.labels)))
     chosen = {label: store.thresholds.get(label, DEFAULT_THRESHOLD) for label in store.labels}
     for label, value in (by_hand or {}).items() if kind == "hand" else ():
-        if label not in chosen or not 0 <= value <= 1:
-            fact = f"{value:g} is no threshold of {label!r}"
-            raise InputError(error("bad-threshold", fact, "Give a label of the model and a value from 0 to 1."))
+        if label not in chosen:
+            raise InputError(error("no-such-label", f"the model has no label called {label!r}", "Give one it has."))
+        if not 0 <= value <= 1:
+            fact = f"{value:g} is no threshold of {label}: a probability is from 0 to 1"
+            raise InputError(error("bad-setting", fact, f"Give another value, such as {label}=0.5."))
         chosen[label] = value
     return np.array([chosen[label] for label in store.labels], dtype=np.float64)
 

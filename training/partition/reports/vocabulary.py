@@ -17,6 +17,7 @@ from training.partition.reports.patterns import PatternIndex, parse
 
 _SYSTEMS = frozenset({"lung", "heart", "generic"})
 _GROUPS = frozenset({"lung", "heart", "great_vessel", "mediastinum", "other"})
+_GROUP_FIELDS = {"abnormalities": ("system", _SYSTEMS), "locations": ("group", _GROUPS)}
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,15 @@ def _read_user_file(path: Path) -> dict[str, Any]:
         raise InputError(
             error(
                 "vocabulary-unknown-table",
-                f"unknown tables {sorted(unknown)}.",
+                f"unknown tables: {', '.join(sorted(unknown))}.",
                 "Tables begin with [abnormalities.NAME], [locations.NAME] or [context].",
                 path.name,
             )
         )
+    for name, table in data.items():
+        if not isinstance(table, dict):
+            fact, way_out = f"{name} is not a table.", f"Write [{name}.NAME] or [{name}], and its lines below."
+            raise InputError(error("vocabulary-not-a-table", fact, way_out, path.name))
     return data
 
 
@@ -132,12 +137,25 @@ def _extend(base: dict[str, Any], own: dict[str, Any], path: Path, where: str) -
         if where == "context":
             _check_kind(key, path)
             base[key] = [*base.get(key, []), *_strings(value, path, f"{where}.{key}")]
-        elif key in base:
-            for name, patterns in value.items():
-                if isinstance(base[key].get(name, []), list):
-                    base[key][name] = [*base[key].get(name, []), *_strings(patterns, path, f"{where}.{key}.{name}")]
-        else:
-            base[key] = dict(value)
+            continue
+        if not isinstance(value, dict):
+            fact, way_out = f"{where}.{key} is not a table.", f"Write [{where}.{key}] and its lists below."
+            raise InputError(error("vocabulary-not-a-table", fact, way_out, path.name))
+        term = base.setdefault(key, {name: one for name, one in value.items() if not _is_list(name)})
+        _check_group(where, key, term, path)
+        for name in filter(_is_list, value):
+            term[name] = [*term.get(name, []), *_strings(value[name], path, f"{where}.{key}.{name}")]
+
+
+def _is_list(name: str) -> bool:
+    return name in ("any", "not", "both", "implies")
+
+
+def _check_group(where: str, key: str, term: Mapping[str, Any], path: Path) -> None:
+    field_name, groups = _GROUP_FIELDS[where]
+    if term.get(field_name) not in groups:
+        fact = f"[{where}.{key}] needs {field_name} = one of {', '.join(sorted(groups))}."
+        raise InputError(error("vocabulary-bad-term", fact, "Add that line.", path.name))
 
 
 def _check_kind(key: str, path: Path) -> None:
@@ -155,19 +173,15 @@ def _strings(value: Any, path: Path, where: str) -> list[str]:
         try:
             parse(pattern)
         except ValueError as problem:
-            raise InputError(error("vocabulary-bad-pattern", f"{where}: {problem}.", "", path.name)) from problem
+            way_out = "A pattern is made of words; ... stands for any words between two."
+            raise InputError(error("vocabulary-bad-pattern", f"{where}: {problem}.", way_out, path.name)) from problem
     return list(value)
 
 
-def _term(key: str, table: dict[str, Any], groups: frozenset[str], group_field: str) -> Term:
-    group = table.get(group_field)
-    if group not in groups:
-        raise InputError(
-            error("vocabulary-bad-term", f"[{key}] needs {group_field} = one of {sorted(groups)}.", "Add that line.")
-        )
+def _term(key: str, table: dict[str, Any], group_field: str) -> Term:
     return Term(
         key,
-        group,
+        table[group_field],
         tuple(table.get("any", ())),
         tuple(table.get("not", ())),
         tuple(table.get("both", ())),
@@ -178,8 +192,8 @@ def _term(key: str, table: dict[str, Any], groups: frozenset[str], group_field: 
 
 
 def _build(abnormalities: dict[str, Any], locations: dict[str, Any], context: dict[str, Any]) -> Vocabulary:
-    found = {k: _term(k, t, _SYSTEMS, "system") for k, t in abnormalities.items()}
-    places = {k: _term(k, t, _GROUPS, "group") for k, t in locations.items()}
+    found = {k: _term(k, t, "system") for k, t in abnormalities.items()}
+    places = {k: _term(k, t, "group") for k, t in locations.items()}
     return Vocabulary(found, places, _index(found), _index(places), ContextRules(context))
 
 

@@ -88,7 +88,7 @@ def segment_organs(
     labels, used = answer.labels, None
     if not quality.passed(issues):
         labels, used = heuristic_labels(geometry, heuristic), heuristic
-        issues = (*issues, quality.heuristic_used(heuristic))
+        issues = (*issues, quality.heuristic_used(heuristic, answer.found.given))
     name = backend if variant == "default" else f"{backend} ({variant})"
     added = quality.added_volumes(answer.found)
     qc = QualityControl(used is None, issues, tuple(volumes.items()), used, name, added)
@@ -118,7 +118,7 @@ def _answer(
     given = np.asarray(nearest_labels(given, volume.geometry, geometry), dtype=np.uint8)
     complete = backend == "file" and bool((given == MEDIASTINUM).any())
     labels, body = with_given_lungs(hu, geometry, given, complete, report)
-    return _Answer(labels, body, quality.Findings())
+    return _Answer(labels, body, quality.Findings(given=backend == "file"))
 
 
 def _given(volume: Volume, backend: Backend, mask_path: MaskPath | None) -> npt.NDArray[np.uint8]:
@@ -143,9 +143,11 @@ def _check_names(backend: str, variant: str, heuristic: str, mask_path: object) 
             way_out = f"Choose one of {', '.join(known)}."
             raise InputError(error("unknown-name", f"there is no {what} {value!r}", way_out))
     if mask_path is not None and backend != "file":
-        raise InputError(error("unused-mask", f"masks were given, but the backend is {backend!r}", "Use 'file'."))
+        fact = f"masks were given, but the backend is {backend!r}"
+        raise InputError(error("options-clash", fact, "Use the backend 'file' for them."))
     if variant != "default" and backend != "morphology":
-        raise InputError(error("unknown-name", f"the variant {variant!r} is one of the backend 'morphology' only"))
+        fact = f"the variant {variant!r} is a recipe of the backend 'morphology', not of {backend!r}"
+        raise InputError(error("options-clash", fact, "Leave out one of --variant and --backend."))
 
 
 def _reporter(progress: Callable[[int, int, str], None] | None, cancelled: Callable[[], bool] | None) -> Report:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -34,6 +34,10 @@ CUT_MM2: Final = 2500.0
 WAY_OUT: Final = "Check the organ contours; masks made elsewhere can be read with the backend 'file'."
 
 
+GIVEN_WAY_OUT: Final = "See that the masks are of this very CT, and that their values are those of the organs."
+"""The same for masks that were made elsewhere."""
+
+
 @dataclass(frozen=True)
 class Findings:
     """What a backend noticed besides the labels. Volumes in ml."""
@@ -45,6 +49,8 @@ class Findings:
     """Lung against the padding outside a round field of view."""
     added_ml: tuple[float, float] = (0.0, 0.0)
     """Fluid and airless lung along the ribs that were added to the right and the left lung."""
+    given: bool = False
+    """The masks were made elsewhere."""
 
 
 Labels = npt.NDArray[np.uint8]
@@ -72,7 +78,16 @@ def reasons(labels: Labels, geometry: Geometry, volumes: dict[str, float], found
         fact = f"{found.leak_ml:.0f} ml of gas below the lungs, as in stomach or bowel, were part of a lung; left out"
         issues.append(warning("leak-to-bowel", fact, WAY_OUT))
     issues += _added(found)
+    issues = [_of_given(issue) for issue in issues] if found.given else issues
     return tuple(sorted(issues, key=lambda issue: issue.severity is not Severity.ERROR))
+
+
+def _of_given(issue: Issue) -> Issue:
+    """Return an issue as it is told of masks that were made elsewhere."""
+    message = issue.message
+    if issue.code == "missing-lung":
+        message = message.partition(":")[0] + ": next to nothing of it is in the masks"
+    return replace(issue, message=message, way_out=issue.way_out.replace(WAY_OUT, GIVEN_WAY_OUT))
 
 
 def _exchanged(labels: Labels, smaller_ml: float) -> list[Issue]:
@@ -106,13 +121,13 @@ def passed(issues: tuple[Issue, ...]) -> bool:
     return all(issue.severity is not Severity.ERROR for issue in issues)
 
 
-def heuristic_used(variant: str) -> Issue:
-    """Return the notice that a heuristic mask stands in."""
+def heuristic_used(variant: str, given: bool = False) -> Issue:
+    """Return the notice that a heuristic mask stands in, for masks that were found here or made elsewhere."""
     share = {"paper": "the centre half", "authors": "4 of 6 columns in the centre"}[variant]
     return warning(
         "heuristic-mask",
         f"heuristic mask used: right half for the right lung, left half for the left lung, {share} for the mediastinum",
-        WAY_OUT,
+        GIVEN_WAY_OUT if given else WAY_OUT,
     )
 
 

@@ -61,7 +61,7 @@ def test_every_fault_is_one_issue_with_its_first_ten_rows(table: Path, files: di
     assert "(14): row 2, lung nodule: '2', row 3" in issues["bad-value"].message
     assert issues["bad-value"].message.endswith("row 11, lung nodule: '2' and 4 more")
     assert "(12): row 3 repeats row 2" in issues["duplicate-id"].message
-    assert issues["bad-split"].message.endswith("(2): row 15, row 16")
+    assert issues["bad-split"].message.endswith("(2): row 15: 'dev', row 16: empty")
     assert issues["no-volume"].message.endswith("(2): row 15, row 16")
     assert "2 volumes beside the listed ones have no row" in issues["no-labels"].message
     assert {i.severity for c, i in issues.items() if c != "no-labels"} == {Severity.ERROR}

@@ -109,6 +109,11 @@ def test_a_users_file_extends_the_vocabulary(tmp_path: Path) -> None:
         ("[context]\ndeny_after = 3\n", "vocabulary-not-a-list"),
         ('[abnormalities.nodule]\nany = ["... x"]\n', "vocabulary-bad-pattern"),
         ('[abnormalities.new]\nany = ["x"]\n', "vocabulary-bad-term"),
+        ('[locations.new]\ngroup = "lungs"\nany = ["x"]\n', "vocabulary-bad-term"),
+        ('[abnormalities.new]\nsystem = "lung"\nany = ["... x"]\n', "vocabulary-bad-pattern"),
+        ('[abnormalities.new]\nsystem = "lung"\nany = "x"\n', "vocabulary-not-a-list"),
+        ("[abnormalities]\nnodule = 3\n", "vocabulary-not-a-table"),
+        ("abnormalities = 3\n", "vocabulary-not-a-table"),
     ],
 )
 def test_bad_vocabulary_files_are_refused(tmp_path: Path, content: str, code: str) -> None:
@@ -117,3 +122,5 @@ def test_bad_vocabulary_files_are_refused(tmp_path: Path, content: str, code: st
     with pytest.raises(InputError) as refusal:
         load_vocabulary((path,))
     assert refusal.value.issues[0].code == code
+    assert refusal.value.issues[0].file == "own.toml"
+    assert refusal.value.issues[0].way_out
