@@ -29,6 +29,9 @@ from training.partition.allowed import RegionSettings, cell_values
 CHOSEN = tuple(one for one in ENTRIES if one.name in (BASE, MASK, "randinit", "axialnet-local-2"))
 
 
+TITLES = (("How organ masks are reduced", 6), ("Mask loss and attention", 2))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("reproduction") / "out"
@@ -105,6 +108,16 @@ def test_a_page_of_the_papers_own_networks(folder: Path) -> None:
     for words in ("networks are small", "81 slices", "Nothing was run at full size"):
         assert words in " ".join(reduced.split())
         assert words not in " ".join(full.split())
+
+
+def test_baselines_stand_beside_every_organ_iou(folder: Path) -> None:
+    results = module._results(module.Reproduction(folder, SIZES["tiny"], CHOSEN, module._silent, module._mute))
+    text = page({**results, "mask-area": results[MASK]}, SIZES["tiny"], "c", {}, "here")
+    sixth, second = (table(text, f"{t} (the paper's Table {n})") for t, n in TITLES)
+    assert sixth[0][4:6] == ["uniform", "centre prior"]
+    assert sixth[-1][4:6] == second[3][3:5]
+    below = [row[0] for row in table(text, "Architectures")[2:] if float(row[4].split()[0]) < float(row[6])]
+    assert f"for {len(below)} of {len(CHOSEN)} networks" in " ".join(text.split())
 
 
 def test_numbers_on_the_page_are_those_of_the_evaluation(folder: Path) -> None:
