@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
+from pathlib import Path
 
 from hirescam_napari._case import Case
 from hirescam_napari._checks import checked
 from hirescam_napari._workers import case_of, with_explanation
+from training.cohort.inputs import Origin
 from training.cohort.results import CohortStore
 from training.evaluate.bands import Bands, slice_score_bands
 from training.explain.placement import PLACEMENTS
@@ -75,6 +77,7 @@ def assembled(
         cells={place: cells for place, cells in placed.items() if cells is not None},
         report=None if text is None else label_report(text),
         bands=bands or bands_of(store),
+        origin=None if case.volume is None else _origin_in(store, name),
     )
 
 
@@ -85,6 +88,14 @@ def _with_ct(store: CohortStore, name: str) -> tuple[Case, tuple[Issue, ...]]:
         return case_of(checked(volume)), ()
     fact = "The CT is not found where the cohort was, so maps are shown without it."
     return Case(), (warning("no-ct", fact, "Put the cohort back where it was."),)
+
+
+def _origin_in(store: CohortStore, name: str) -> Origin | None:
+    """Return how the CT can be read again by itself, for exports and sessions; None where only its cohort can."""
+    found = store.source(name)
+    if found.path is None or not found.by_itself:
+        return None
+    return Origin(Path(found.path), None if found.series is None else int(found.series))
 
 
 def _truth(store: CohortStore, name: str) -> dict[str, bool]:

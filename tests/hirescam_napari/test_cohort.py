@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from hirescam_napari._cohort import bands_of, stored_case
 from hirescam_napari._workers import load_case
 from tests.cohorts import write_model, write_phantoms
 from training.cohort.batch import BatchSettings, open_for_filling, prepare_batch, run_batch
+from training.cohort.inputs import check_same_ct
 from training.cohort.results import CohortStore, open_store
+from training.io import read_ct
 from training.issues import InputError
 
 
@@ -46,6 +49,24 @@ def test_a_case_comes_with_all_that_is_known(store: CohortStore) -> None:
     assert found is bands(store.labels[0])
     assert found is not None
     assert found.n_positive + found.n_negative == 3
+
+
+def test_exports_and_sessions_find_its_ct_again(store: CohortStore, folder: Path) -> None:
+    case = stored_case(store, store.cases[1])
+    assert case.origin is not None
+    assert case.origin.path.resolve().is_relative_to((folder / "phantoms").resolve())
+    assert case.explanation is not None
+    again = read_ct(case.origin.path, case.origin.series)
+    check_same_ct(again, case.explanation)
+    assert case.volume is not None
+    assert np.array_equal(again.hu, case.volume.hu)
+
+
+def test_a_ct_that_the_cohort_s_tables_correct_is_read_by_its_cohort_only(
+    store: CohortStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CohortStore, "source", lambda self, name: replace(self.origin.find(name), by_itself=False))
+    assert stored_case(store, store.cases[1]).origin is None
 
 
 def test_where_labels_may_lie_is_worked_out_while_the_case_is_read(

@@ -129,7 +129,7 @@ def test_a_saved_session_reopens_the_same_view(
     assert case.explanation is not None
     assert read.volume is not None
     pixels = {"pixels_sha256": read.volume.provenance.pixels_sha256}
-    explanation = replace(case.explanation, provenance=pixels)
+    explanation = replace(case.explanation, provenance=pixels, image_geometry=read.volume.geometry)
     widget.show_case(replace(read, explanation=explanation))
     assert widget.controller.case.origin == Origin(ct)
     controller = widget.controller

@@ -47,14 +47,15 @@ def sort_inputs(paths: Sequence[Path]) -> Inputs:
 
 
 def check_same_ct(volume: Volume, explanation: Explanation) -> None:
-    """Refuse a result that was made from other pixels than ``volume``'s.
+    """Refuse a result that was made from other pixels than ``volume``'s, or from the same ones at another place.
 
     Raises
     ------
     InputError
-        If the hashes of the pixels differ.
+        If the hashes of the pixels differ, or the geometries.
     """
     made_from = explanation.provenance.get("pixels_sha256", "")
-    if made_from and made_from != volume.provenance.pixels_sha256:
+    elsewhere = not explanation.image_geometry.allclose(volume.geometry, atol_mm=0.1)
+    if made_from and (elsewhere or made_from != volume.provenance.pixels_sha256):
         fact = "the result was made from another CT than the one that is open"
         raise InputError(error("other-ct", fact, "Open the CT it was made from, or the result alone."))

@@ -195,6 +195,10 @@ def test_inputs_are_told_apart(case: ExportCase, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="2 CTs"):
         sort_inputs([ct, ct])
     check_same_ct(case.volume, case.explanation)  # type: ignore[arg-type]
+    grid = case.explanation.image_geometry
+    moved = replace(case.explanation, image_geometry=grid.subgrid((1, 0, 0), (1, 1, 1), grid.shape))
+    with pytest.raises(InputError, match="another CT"):
+        check_same_ct(case.volume, moved)  # type: ignore[arg-type]
     other = replace(case.explanation, provenance={"pixels_sha256": "f" * 64}).with_issues(warning("x", "y"))
     with pytest.raises(InputError, match="another CT"):
         check_same_ct(case.volume, other)  # type: ignore[arg-type]

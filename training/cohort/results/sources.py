@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CaseSource:
-    """Where the CT of a case is now: its path, and the number of the series in a DICOM folder; None if not found."""
+    """Where the CT of a case is now: its path, and the number of the series in a DICOM folder; None if not found.
+
+    ``by_itself`` is False where the cohort's tables correct what the file says, so that the file alone is another CT.
+    """
 
     path: str | None
     series: str | None = None
+    by_itself: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Origin:
         record = self._records.get(case)
         if record is None:
             return CaseSource(None)
-        return CaseSource(str(record.path), record.details.get("series"))
+        return CaseSource(str(record.path), record.details.get("series"), "XYSpacing" not in record.details)
 
     def volume(self, case: str) -> Volume | None:
         """Read the CT of ``case`` as its cohort reads it; None if it is not found; ``InputError`` if it is unusable."""
