@@ -22,7 +22,7 @@ from typing import Literal
 from training.labels import Label, all_labels
 from training.partition.reports.context import Status
 from training.partition.reports.findings import Finding, findings_of
-from training.partition.reports.sizes import long_axis_mm, short_axis_mm
+from training.partition.reports.sizes import long_axis, short_axis
 from training.partition.reports.tokens import split_report
 from training.partition.reports.vocabulary import Vocabulary, load_vocabulary
 
@@ -168,21 +168,20 @@ def with_sizes(findings: tuple[Finding, ...], lymph_node_mm: float = LYMPH_NODE_
 
 
 def _large_nodule(nodule: Finding) -> Finding:
-    largest = max(nodule.sizes_mm)
-    is_large = largest > NODULE_GR1CM_MM
-    words = f"{largest:g} mm is {'more' if is_large else 'not more'} than {NODULE_GR1CM_MM:g} mm"
-    return _decided(nodule, "nodulegr1cm", is_large, words)
+    largest = max(nodule.lengths, key=lambda length: length.mm)
+    is_large = largest.mm > NODULE_GR1CM_MM
+    verb = ("may be" if largest.below else "is") if is_large else "is not"
+    return _decided(nodule, "nodulegr1cm", is_large, f"{largest} {verb} more than {NODULE_GR1CM_MM:g} mm")
 
 
 def _enlarged_node(node: Finding, least_mm: float) -> Finding:
-    short, long = short_axis_mm(node.lengths), long_axis_mm(node.lengths)
-    if short is not None:
-        is_large = short >= least_mm
-        words = f"short axis {short:g} mm is {'at least' if is_large else 'less than'} {least_mm:g} mm"
-    else:
-        is_large = False
-        words = "no size told" if long is None else f"long axis {long:g} mm, no short axis told"
-    return _decided(node, "lymphadenopathy", is_large, words)
+    short, long = short_axis(node.lengths), long_axis(node.lengths)
+    if short is None:
+        words = "no size told" if long is None else f"long axis {long}, no short axis told"
+        return _decided(node, "lymphadenopathy", False, words)
+    is_large = short.reaches(least_mm)
+    verb = ("may be at least" if short.below else "is at least") if is_large else "is less than"
+    return _decided(node, "lymphadenopathy", is_large, f"short axis {short} {verb} {least_mm:g} mm")
 
 
 def _is_called_enlarged(node: Finding, findings: tuple[Finding, ...]) -> bool:

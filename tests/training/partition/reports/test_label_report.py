@@ -114,6 +114,10 @@ def test_short_axis_wins_over_other_lengths() -> None:
         ("A lymph node is observed in the mediastinum.", 0, "no size told"),
         ("A lymph node in the mediastinum. A nodule, short axis 12 mm.", 0, "no size told"),
         ("A lymph node of 12 mm (short axis 8 mm) in the mediastinum.", 0, "short axis 8 mm is less than 10 mm"),
+        ("Hilar lymph nodes smaller than 10 mm in short axis.", 0, "short axis below 10 mm is less than 10 mm"),
+        ("Mediastinal lymph nodes below 2 cm.", 1, "short axis below 20 mm may be at least 10 mm"),
+        ("Mediastinal lymph nodes are not enlarged.", 0, "no size told"),
+        ("Mediastinal lymph nodes that are not pathologically enlarged.", 0, ""),
     ],
 )
 def test_the_short_axis_decides_and_what_it_decides_against_is_evidence(text: str, value: int, reason: str) -> None:

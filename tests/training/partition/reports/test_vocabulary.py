@@ -11,7 +11,7 @@ from training.partition.reports import Status, label_report, load_vocabulary
 from training.partition.reports.context import clauses
 from training.partition.reports.findings import find_findings
 from training.partition.reports.patterns import PatternIndex, example, parse
-from training.partition.reports.sizes import Axis, lengths, long_axis_mm, short_axis_mm
+from training.partition.reports.sizes import Axis, lengths, long_axis, short_axis
 from training.partition.reports.tokens import split_report
 
 VOCABULARY = load_vocabulary()
@@ -71,24 +71,45 @@ def test_sizes_in_a_clause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "expected", "short_mm"),
     [
-        ("nodes of 11 mm long axis, 6 mm short axis", [(11, "long"), (6, "short")]),
-        ("nodes, long axis 11 mm, short axis 6 mm", [(11, "long"), (6, "short")]),
-        ("nodes with a long axis of 11 mm and a short axis of 6 mm", [(11, "long"), (6, "short")]),
-        ("11 mm in long diameter and 6 mm in shortest diameter", [(11, "long"), (6, "short")]),
-        ("nodes of 12 mm (short axis 8 mm)", [(12, None), (8, "short")]),
-        ("nodes of 17 x 13 mm", [(17, None), (13, None)]),
-        ("a short node of 9 mm", [(9, None)]),
+        ("nodes of 11 mm long axis, 6 mm short axis", [(11, "long"), (6, "short")], 6),
+        ("nodes, long axis 11 mm, short axis 6 mm", [(11, "long"), (6, "short")], 6),
+        ("nodes with a long axis of 11 mm and a short axis of 6 mm", [(11, "long"), (6, "short")], 6),
+        ("11 mm in long diameter and 6 mm in shortest diameter", [(11, "long"), (6, "short")], 6),
+        ("nodes of 12 mm (short axis 8 mm)", [(12, None), (8, "short")], 8),
+        ("nodes of 17 x 13 mm", [(17, None), (13, None)], 13),
+        ("a short node of 9 mm", [(9, None)], 9),
     ],
 )
-def test_an_axis_goes_with_its_own_length(text: str, expected: list[tuple[float, Axis | None]]) -> None:
+def test_an_axis_goes_with_its_own_length(
+    text: str, expected: list[tuple[float, Axis | None]], short_mm: float
+) -> None:
     (sentence,) = split_report(text)
     found = lengths(sentence, clauses(sentence)[0])
     assert [(length.mm, length.axis) for length in found] == expected
-    axes = {axis: mm for mm, axis in expected}
-    assert short_axis_mm(found) == axes.get("short", min(mm for mm, _ in expected))
-    assert long_axis_mm(found) == axes.get("long")
+    assert [short.mm for short in (short_axis(found),) if short] == [short_mm]
+    assert [long.mm for long in (long_axis(found),) if long] == [mm for mm, axis in expected if axis == "long"]
+
+
+@pytest.mark.parametrize(
+    ("text", "below"),
+    [
+        ("nodes below 10 mm", True),
+        ("nodes smaller than 10 mm in short axis", True),
+        ("nodes with a short axis of less than 1 cm", True),
+        ("nodes that do not exceed 10 mm", True),
+        ("nodes of <10 mm", True),
+        ("nodes up to 10 mm", False),
+        ("nodes larger than 10 mm", False),
+        ("nodes exceeding 10 mm", False),
+    ],
+)
+def test_a_bound_is_not_reached(text: str, below: bool) -> None:
+    (sentence,) = split_report(text)
+    (found,) = lengths(sentence, clauses(sentence)[0])
+    assert (found.mm, found.below, found.reaches(10)) == (10, below, not below)
+    assert found.reaches(9)
 
 
 def test_a_users_file_extends_the_vocabulary(tmp_path: Path) -> None:
