@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from training.partition.segment.analysis import Analysis
 from training.partition.segment.body import IN_PLANE
+from training.partition.segment.diaphragm import above_diaphragm
 from training.partition.segment.lungs import Lungs
 from training.partition.segment.shapes import Mask, convex_hull, fill_enclosed
 from training.partition.segment.spine import Spine
@@ -31,6 +32,9 @@ BEHIND_HEART_MM: Final = 30.0
 BELOW_CARINA_MM: Final = 100.0
 """How far below the carina there is heart in any case, such as with effusions that hide the domes."""
 
+HEART_MM: Final = 85.0
+"""The same where lungs end higher than the diaphragm, such as with airless lobes: a heart is taller than this."""
+
 SPREAD: Final = (0.1, 0.4)
 """How much wider the mediastinum may get to the right and left below a dome, mm per mm: liver and stomach begin there.
 
@@ -44,8 +48,11 @@ FLANKED: Final = 0.4
 POCKET_MM2: Final = 1200.0
 """Largest cross-section of what a lung may wrap round."""
 
-PREVERTEBRAL_MM: Final = (40.0, 45.0)
-"""Half width and depth of the zone of aorta and oesophagus below the heart."""
+PREVERTEBRAL_MM: Final = (20.0, 28.0, 6.0)
+"""Half width, and reach before and behind the spine's front, of aorta and oesophagus behind the diaphragm."""
+
+RECESSES_MM: Final = 70.0
+"""What lies between the lungs' recesses, no farther apart than this, is mediastinum too: an aorta beside the spine."""
 
 VERTEBRA_HALF_MM: Final = 19.0
 
@@ -79,6 +86,9 @@ def find_mediastinum(ct: Analysis, inside: Mask, lungs: Lungs, spine: Spine, car
     union = _above(both, UNION_MM / ct.spacing_mm[0])
     levels = _levels(ct, lungs, spine, carina)
     bounds = _Bounds(ct.hu.shape[1:], ct.spacing_mm[0] / ct.spacing_mm[2])
+    dome = min(levels.right_dome, levels.left_dome)
+    chest = above_diaphragm(both, ct.spacing_mm, dome, _heart(ct, carina))
+    chest[levels.bottom + 1 :] = False
     free = np.zeros_like(out)
     for index in np.flatnonzero(both.any(axis=(1, 2))).tolist():
         free[index] = inside[index] & ~both[index] & ~_behind(ct, spine, index)
@@ -86,12 +96,11 @@ def find_mediastinum(ct: Analysis, inside: Mask, lungs: Lungs, spine: Spine, car
         held = (index > levels.right_dome, index > levels.left_dome)
         region &= bounds.within(*held)
         bounds.follow(region, *held)
-        if index > levels.bottom:
-            region &= _prevertebral(ct, spine, index)
+        if index > dome:
+            region &= chest[index] | _prevertebral(ct, spine, index) | _flanked(edges, index, ct)
         out[index] = region
     out |= _pockets(ct, free, out, both, levels)
-    below = slice(min(levels.right_dome, levels.left_dome), None)
-    out[below] &= ~lungs.gas[below]
+    out[dome:] &= ~lungs.gas[dome:]
     return fill_enclosed(out | both) & ~both & inside & ~lungs.gas
 
 
@@ -213,7 +222,20 @@ def _behind(ct: Analysis, spine: Spine, index: int) -> Plane:
 
 
 def _prevertebral(ct: Analysis, spine: Spine, index: int) -> Plane:
-    half, depth = PREVERTEBRAL_MM
+    half, before, behind = PREVERTEBRAL_MM
     across = np.abs(np.arange(ct.hu.shape[2]) - spine.column[index]) * ct.spacing_mm[2] <= half
-    rows = np.arange(ct.hu.shape[1])[:, None]
-    return np.asarray(across & (rows >= spine.front[index] - depth / ct.spacing_mm[1]))
+    ahead = (spine.front[index] - np.arange(ct.hu.shape[1])[:, None]) * ct.spacing_mm[1]
+    return np.asarray(across & (ahead <= before) & (ahead >= -behind))
+
+
+def _flanked(edges: _Edges, index: int, ct: Analysis) -> Plane:
+    """Return the rows with lung on both sides that is close together."""
+    right, left = edges.right[index], edges.left[index]
+    close = (left - right) * ct.spacing_mm[2] <= RECESSES_MM
+    held = (right >= 0) & (left < ct.hu.shape[2]) & close
+    return np.broadcast_to(held[:, None], ct.hu.shape[1:])
+
+
+def _heart(ct: Analysis, carina: int | None) -> float:
+    """Return the slice above which there is heart in any case; -1 if unknown."""
+    return -1.0 if carina is None else carina + HEART_MM / ct.spacing_mm[0]

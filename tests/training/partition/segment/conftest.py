@@ -18,6 +18,7 @@ from training.io import read_ct
 from training.io.nifti import StoredNifti, read_stored
 from training.io.orient import canonical_order
 from training.partition.grids import nearest_labels
+from training.partition.segment.shapes import bounding_box
 from training.volume import Volume
 
 Mask = Any
@@ -124,7 +125,7 @@ def painted(shared_data: Path) -> Chest:
 
 @pytest.fixture(scope="session")
 def lifelike(shared_data: Path) -> Chest:
-    """The same organs painted as a CT shows them (``tests/lifelike.py``), at 3 mm."""
+    """The same organs painted as a CT shows them (``tests/lifelike.py``), at 3 mm; the field of view fits the body."""
     stored, names = _thorax(shared_data)
     labels, fine = canonical_order(stored.values.astype(np.uint8), stored.affine)
     used = np.flatnonzero(np.isin(labels, [v for v, n in names.items() if n.startswith("lung_")]).any(axis=(1, 2)))
@@ -132,11 +133,13 @@ def lifelike(shared_data: Path) -> Chest:
     labels = labels[first:last][tuple(slice(n // 2 * 2) for n in (last - first, *labels.shape[1:]))]
     shape = tuple(n // 2 for n in labels.shape)
     geometry = fine.subgrid((first + 0.5, 0.5, 0.5), (2, 2, 2), shape)
-    hu = lifelike_ct.paint(labels, names, fine.spacing_mm[0], _body(labels[::2, ::2, ::2]))
+    body = _body(labels[::2, ::2, ::2])
+    hu = lifelike_ct.paint(labels, names, fine.spacing_mm[0], body)
     value = {name: value for value, name in names.items()}
     organs = {name: lifelike_ct.mostly(labels == value[name]) for name in ("heart", "aorta", "trachea")}
     right, left = (lifelike_ct.mostly(lifelike_ct.lung(labels, names, side)) for side in ("right", "left"))
-    return Chest(Volume(hu, geometry), right, left, organs["trachea"], organs)
+    chest = Chest(Volume(hu, geometry), right, left, organs["trachea"], organs)
+    return chest.cropped(*bounding_box(body, 10.0, geometry.spacing_mm))
 
 
 def _thorax(shared_data: Path) -> tuple[StoredNifti, dict[int, str]]:
