@@ -117,7 +117,7 @@ def figures_of(rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _organ(evaluation: Evaluation, told: Sequence[str]) -> str:
-    rows = evaluation.organ_iou
+    rows = [_as_defined(row) for row in evaluation.organ_iou]
     said = [ORGAN_WORDS, evaluation.thresholds, *told]
     parts = ["<h2>Organs</h2>", *(f"<p>{escape(words)}</p>" for words in said if words)]
     overall = [_barred(row, rows) for row in rows if row["group"] == OVERALL]
@@ -133,6 +133,11 @@ def _organ(evaluation: Evaluation, told: Sequence[str]) -> str:
         names = ("model", "source", "variant", "placement", "label", "n_pairs", "reason")
         parts.append(folded("Pairs that OrganIoU leaves out", table(evaluation.left_out, names)))
     return "\n".join(parts)
+
+
+def _as_defined(row: Row) -> Row:
+    """Return the row without a definition if it is of soft mass, which knows only one."""
+    return row if row["measure"] == "OrganIoU" else {key: value for key, value in row.items() if key != "variant"}
 
 
 def _lesions(rows: Sequence[Row]) -> str:

@@ -222,6 +222,7 @@ def test_readers_see_words_where_files_have_keys(evaluation: Evaluation) -> None
     for words in ("Brier score", "Expected calibration error", "the paper's definition, where the cells look"):
         assert words in shown
     assert "pointing error, mm (where the cells look)" in shown
+    assert "A, soft mass, where the cells look" in shown
 
 
 def test_thresholds_stand_beside_their_label_and_nowhere_else(evaluation: Evaluation) -> None:
