@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from training.cohort.results.details import line_of
 from training.cohort.results.layout import Layout
 from training.explain.result import Explanation
 from training.io.atomic import atomic_path
+from training.io.kept import DAMAGED_NPZ
 from training.io.privacy import exported
 from training.issues import InputError, error
 
@@ -112,6 +112,6 @@ def read_pending(store: Path, row: int) -> Arrays | None:
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             return dict(kept)
-    except (ValueError, EOFError, zipfile.BadZipFile):
+    except DAMAGED_NPZ:
         file.unlink()
         return None

@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from training.cohort.results import layout as names
 from training.cohort.results.details import details_rows
 from training.cohort.results.fill import Filling
 from training.cohort.results.layout import DONE, LARGEST_BLOCK, ArraySpec
 from training.cohort.results.plan import TABLE_ARRAYS
-from training.cohort.results.restore import can_read
-from training.issues import Cancelled, InputError
+from training.cohort.results.restore import read_if_whole
+from training.issues import Cancelled
 
 Progress = Callable[[int, int, str], None]
 
@@ -95,17 +97,24 @@ class _Look:
     def _bad_in_array(self, name: str, spec: ArraySpec, rows: range, done: list[int]) -> set[int]:
         span, arrays = slice(rows.start, rows.stop), self._place.arrays
         if spec.cut == "case":
-            is_whole = not self._thorough and can_read(arrays, name, done[0])
-            return set() if is_whole else {row for row in done if not self._is_whole(name, row)}
+            is_whole = not self._thorough and read_if_whole(arrays, name, done[0]) is not None
+            return set() if is_whole else self._bad_chunks(name, rows, done)
         selection = span if spec.cut == "column" or self._thorough else (span, 0)
-        return set() if can_read(arrays, name, selection) else set(done)
+        return set(done) if read_if_whole(arrays, name, selection) is None else set()
 
-    def _is_whole(self, name: str, row: int) -> bool:
-        arrays = self._place.arrays
-        if name != "z" or not can_read(arrays, "z_sha256", row):
-            return can_read(arrays, name, row)
-        try:
-            z = np.ascontiguousarray(arrays.read(name, row))
-        except InputError:
-            return False
-        return hashlib.sha256(z.data).digest() == arrays.read("z_sha256", row).tobytes()
+    def _bad_chunks(self, name: str, rows: range, done: list[int]) -> set[int]:
+        """Return the cases whose own chunk cannot be read, or holds another Z than was written."""
+        arrays, span = self._place.arrays, slice(rows.start, rows.stop)
+        hashes = read_if_whole(arrays, "z_sha256", span) if name == "z" else None
+        together = read_if_whole(arrays, name, span)
+        bad = set()
+        for row in done:
+            n = row - rows.start
+            values = read_if_whole(arrays, name, row) if together is None else together[n]
+            if values is None or (hashes is not None and _sha256(values) != hashes[n].tobytes()):
+                bad.add(row)
+        return bad
+
+
+def _sha256(values: npt.NDArray[Any]) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(values).data).digest()

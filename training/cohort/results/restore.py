@@ -64,25 +64,22 @@ def _restored_arrays(path: Path, plan: Plan) -> Iterator[str]:
         if not _holds(arrays, name, getattr(plan, name)):
             arrays.write(name, range(plan.layout.n_cases), getattr(plan, name))
             yield name
-    if not can_read(arrays, "state", slice(None)):
+    if read_if_whole(arrays, "state") is None:
         arrays.write("state", range(plan.layout.n_cases), _state_from_details(path, plan.layout))
         yield "state"
 
 
 def _holds(arrays: Arrays, name: str, values: npt.NDArray[Any]) -> bool:
-    try:
-        return np.array_equal(arrays.read(name), values)
-    except InputError:
-        return False
+    kept = read_if_whole(arrays, name)
+    return kept is not None and np.array_equal(kept, values)
 
 
-def can_read(arrays: Arrays, name: str, selection: Any) -> bool:
-    """Return whether (a part of) an array is there and whole."""
+def read_if_whole(arrays: Arrays, name: str, selection: Any = ...) -> npt.NDArray[Any] | None:
+    """Return (a part of) an array, None if it is missing or damaged."""
     try:
-        arrays.read(name, selection)
+        return arrays.read(name, selection)
     except InputError:
-        return False
-    return True
+        return None
 
 
 def _state_from_details(path: Path, layout: Layout) -> npt.NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from training.cohort.cache import VolumeCache
 from training.cohort.sources.base import Record
 from training.fit.regions import ORGANS, OrganCells, RegionRequest
 from training.geometry import Geometry
-from training.io.atomic import atomic_path
+from training.io.kept import SUFFIX, keep_array, kept_array
 from training.partition import segment_organs
 from training.partition.allowed import organ_cells
 from training.partition.grids import nearest_labels
@@ -62,22 +62,13 @@ def cells_of(
         return _reduced(_labels(record, request, prepared(), volume), request)
     details = _details(record, request, cache)
     place = _place(cache, record, request, details)
-    kept = _kept(place)
+    kept = kept_array(place)
     if kept is not None:
-        return kept
+        return np.asarray(kept, dtype=np.float32)
     labels = cache.get(record.path, request.spec, lambda: _labels(record, request, prepared(), volume), details)
     cells = _reduced(labels, request)
-    with atomic_path(place) as partial, partial.open("wb") as stream:
-        np.save(stream, cells)
+    keep_array(place, cells)
     return cells
-
-
-def _kept(place: Path) -> OrganCells | None:
-    """Return the cells kept at ``place``; None if there are none or they are damaged (they are then made anew)."""
-    try:
-        return np.asarray(np.load(place, allow_pickle=False), dtype=np.float32)
-    except (OSError, ValueError, EOFError):  # nothing there, or not what was written
-        return None
 
 
 @lru_cache(maxsize=4)
@@ -123,4 +114,4 @@ def _place(cache: VolumeCache, record: Record, request: RegionRequest, details: 
     labels = cache.place(record.path, request.spec, details)
     about = [labels.parent.name + labels.name, asdict(request.cells), asdict(request.settings)]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-    return cache.folder / "organ-cells" / key[:2] / f"{key[2:32]}.npy"
+    return cache.folder / "organ-cells" / key[:2] / f"{key[2:32]}{SUFFIX}"

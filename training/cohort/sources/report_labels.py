@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from training import __version__
 from training.cohort.sources.base import Sides
-from training.io.atomic import atomic_path
+from training.io.kept import SUFFIX, keep_array, kept_array
 from training.labels import label_names
 from training.partition.reports import label_report
 from training.partition.reports.labels import Variant
@@ -70,14 +70,12 @@ def label_texts(
         Called with (done, total, stage).
     """
     unique = list(dict.fromkeys(texts))
-    kept = None if memo is None else memo / f"labels-{_key(unique, variant)}.npy"
-    if kept is not None and kept.is_file():
-        codes: Codes = np.load(kept, allow_pickle=False)
-    else:
+    kept = None if memo is None else memo / f"labels-{_key(unique, variant)}{SUFFIX}"
+    codes = None if kept is None else kept_array(kept)
+    if codes is None:
         codes = _label(unique, variant, workers, progress)
         if kept is not None:
-            with atomic_path(kept) as partial_file:
-                np.save(partial_file, codes)
+            keep_array(kept, codes)
     row = {text: index for index, text in enumerate(unique)}
     return ReportTargets(codes[[row[text] for text in texts]])
 

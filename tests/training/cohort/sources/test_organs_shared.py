@@ -19,6 +19,7 @@ from training.cohort.sources import CohortDataset, PhantomCohort, open_cohort
 from training.fit.regions import RegionRequest, region_request
 from training.fit.settings import LossSettings
 from training.geometry import CellLayout, ReceptiveField
+from training.io.kept import kept_array
 from training.preprocess import InputSpec
 
 SPEC = InputSpec((13.5, 7.0, 7.0), (24, 40, 40))
@@ -86,7 +87,7 @@ def test_processes_share_a_folder_and_one_is_killed_midway(phantoms: Path, tmp_p
     assert seen == expected[:4]
     assert found == [expected, expected]
     assert list(cache.rglob(".partial*")) == []
-    assert len(list((cache / "organ-cells").rglob("*.npy"))) == len(expected)
+    assert len(list((cache / "organ-cells").rglob("*.npz"))) == len(expected)
 
 
 @pytest.fixture
@@ -94,13 +95,16 @@ def phantom(phantoms: Path, tmp_path: Path) -> CohortDataset:
     return open_cohort(PhantomCohort(phantoms), SPEC, tmp_path / "cache")["train"]
 
 
-@pytest.mark.parametrize("left", [0, 100])
-def test_damaged_cells_are_made_anew(phantom: CohortDataset, left: int) -> None:
+@pytest.mark.parametrize("damage", ["gone", "cut off", "a flipped byte"])
+def test_damaged_cells_are_made_anew(phantom: CohortDataset, damage: str) -> None:
     expected = replace(phantom, cache=None).organ_cells(0, _request("area"))
     phantom.organ_cells(0, _request("area"))
     assert phantom.cache is not None
-    (kept,) = (phantom.cache.folder / "organ-cells").rglob("*.npy")
+    (kept,) = (phantom.cache.folder / "organ-cells").rglob("*.npz")
     whole = kept.read_bytes()
-    kept.write_bytes(whole[:left])
+    left = {"gone": 0, "cut off": 100}.get(damage, len(whole))
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    kept.write_bytes(flipped[:left])
     np.testing.assert_array_equal(phantom.organ_cells(0, _request("area")), expected)
-    assert kept.read_bytes() == whole
+    np.testing.assert_array_equal(kept_array(kept), expected)
