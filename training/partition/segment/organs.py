@@ -111,7 +111,7 @@ def _answer(
             from training.partition.authors import authors_labels
 
             body = body_alone(hu, geometry, report)
-            return _Answer(authors_labels(volume, geometry), body, quality.Findings())
+            return _Answer(authors_labels(volume, geometry), body, quality.Findings(judged=True))
         labels, body, found = morphology(hu, geometry, report, pleura=variant == "default")
         return _Answer(labels, body, found.findings)
     given = _given(volume, backend, mask_path)

@@ -51,6 +51,8 @@ class Findings:
     """Fluid and airless lung along the ribs that were added to the right and the left lung."""
     given: bool = False
     """The masks were made elsewhere."""
+    judged: bool = False
+    """A recipe with a quality control of its own: here only an empty answer fails, everything else is told."""
 
 
 Labels = npt.NDArray[np.uint8]
@@ -79,7 +81,14 @@ def reasons(labels: Labels, geometry: Geometry, volumes: dict[str, float], found
         issues.append(warning("leak-to-bowel", fact, WAY_OUT))
     issues += _added(found)
     issues = [_of_given(issue) for issue in issues] if found.given else issues
+    issues = [_told(issue) for issue in issues] if found.judged else issues
     return tuple(sorted(issues, key=lambda issue: issue.severity is not Severity.ERROR))
+
+
+def _told(issue: Issue) -> Issue:
+    """Return ``issue`` as a warning, unless nothing at all was found."""
+    fails = issue.severity is Severity.ERROR and issue.code == "empty-segmentation"
+    return issue if fails or issue.severity is Severity.NOTE else replace(issue, severity=Severity.WARNING)
 
 
 def _of_given(issue: Issue) -> Issue:

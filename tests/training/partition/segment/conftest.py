@@ -17,7 +17,9 @@ from training.geometry import Geometry
 from training.io import read_ct
 from training.io.nifti import StoredNifti, read_stored
 from training.io.orient import canonical_order
+from training.partition import segment_organs
 from training.partition.grids import nearest_labels
+from training.partition.organs import Organs
 from training.partition.segment.shapes import bounding_box
 from training.volume import Volume
 
@@ -140,6 +142,12 @@ def lifelike(shared_data: Path) -> Chest:
     right, left = (lifelike_ct.mostly(lifelike_ct.lung(labels, names, side)) for side in ("right", "left"))
     chest = Chest(Volume(hu, geometry), right, left, organs["trachea"], organs)
     return chest.cropped(*bounding_box(body, 10.0, geometry.spacing_mm))
+
+
+@pytest.fixture(scope="session")
+def lifelike_authors(lifelike: Chest) -> Organs:
+    """What the authors' recipe finds in it."""
+    return segment_organs(lifelike.volume, variant="authors")
 
 
 def _thorax(shared_data: Path) -> tuple[StoredNifti, dict[int, str]]:

@@ -57,6 +57,20 @@ def test_implausible_volumes_fail() -> None:
     assert "mediastinum has 0 ml" in codes(organs(middle=0))["implausible-volume"].message
 
 
+def test_a_recipe_with_its_own_quality_control_fails_only_by_an_empty_answer() -> None:
+    wide = organs(right=1, left=2)
+    judged = quality.Findings(judged=True)
+    assert codes(wide, judged)["implausible-volume"].severity is Severity.WARNING
+    assert codes(np.zeros(GEOMETRY.shape, np.uint8), judged)["empty-segmentation"].severity is Severity.ERROR
+
+
+def test_the_authors_wide_band_is_told_but_stays(lifelike_authors) -> None:
+    qc = lifelike_authors.qc
+    assert dict(qc.volumes_ml)["mediastinum"] > quality.MEDIASTINUM_ML[1]
+    assert qc.passed
+    assert [issue.code for issue in qc.reasons] == ["implausible-volume"]
+
+
 def test_lungs_at_the_ends_and_edges_are_named() -> None:
     assert "first slice (head end)" in codes(organs(slices=slice(0, 50)))["lungs-at-end"].message
     assert "last slice (foot end)" in codes(organs(slices=slice(10, 60)))["lungs-at-end"].message
