@@ -151,7 +151,7 @@ class CellCanvas(Canvas):
                 self.set_slice_mm(position)
 
     def _lay_out(self, grid: GridPlan) -> None:
-        self.overlays.set_grid(True)  # before the grid: napari counts what is visible then
+        self.overlays.set_grid(True, len(grid.cells) > CROWDED)  # before the grid: napari counts what is visible then
         self.overlays.set_title(grid.title)
         for layer in self.cell_maps:
             layer.colorbar.visible = len(grid.cells) <= CROWDED

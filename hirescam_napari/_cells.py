@@ -11,8 +11,8 @@ from hirescam_napari._layers import Picture, placement_mm
 from hirescam_napari._resolve import policy_of
 from hirescam_napari._state import ViewState
 from hirescam_napari.views._words import percent, times_mean
-from training.evaluate.compare import DIFFERENCE_WORDS, Order, method_difference, shift_words
-from training.evaluate.sheet_tiles import ORDER_WORDS, Tile, shared_limit, sheet_words
+from training.evaluate.compare import DIFFERENCE_WORDS, method_difference, shift_words
+from training.evaluate.sheet_tiles import Tile, shared_limit, sheet_words
 from training.explain.display import Display, SharedOverTwoModels
 from training.explain.placement import PLACEMENTS
 from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
@@ -97,8 +97,8 @@ def placements_grid(state: ViewState, case: Case) -> GridPlan | None:
     return GridPlan(tuple(cells), 2, _title(explanation, label), shift_words(explanation))
 
 
-def sheet_grid(tiles: Sequence[Tile], label: str, method: Method, order: Order | None = None) -> GridPlan | None:
-    """Return the tiles of a contact sheet, which stand in ``order``; None if there are none."""
+def sheet_grid(tiles: Sequence[Tile], label: str, method: Method) -> GridPlan | None:
+    """Return the tiles of a contact sheet; None if there are none."""
     if not tiles:
         return None
     limits, words = (0.0, shared_limit(tiles)), sheet_words(tiles, method)
@@ -106,8 +106,7 @@ def sheet_grid(tiles: Sequence[Tile], label: str, method: Method, order: Order |
         CellPlan(tile.name, Display(tile.values, limits, "sequential", words), tile.grid, tile.picture)
         for tile in tiles
     ]
-    said = words if order is None else f"{words}; {ORDER_WORDS[order]}"
-    return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), _label(label), said, moves=False)
+    return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), _label(label), words, moves=False)
 
 
 def can_show(state: ViewState, case: Case) -> bool:

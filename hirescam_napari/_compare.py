@@ -93,7 +93,7 @@ class Comparer(QObject):
         if mode == "models":
             return None if self.other is None else models_grid(state, case, self.other)
         sheet = self.cohort.sheet
-        return None if sheet is None else sheet_grid(sheet.tiles, sheet.label, sheet.method, sheet.order)
+        return None if sheet is None else sheet_grid(sheet.tiles, sheet.label, sheet.method)
 
     @property
     def ready(self) -> bool:

@@ -22,7 +22,7 @@ _NOTICE_COLOR = "#ffc04d"
 _WRAP = 24
 """Characters per line: what fits between the edge and the middle of a canvas in a window of 1366 px."""
 
-_FOOT_SIZE, _LETTER_SIZE = 10, 14
+_FOOT_SIZE, _LETTER_SIZE, _SMALL_LETTER_SIZE = 10, 14, 10
 _PX_PER_CHARACTER, _LEAST_CHARACTERS = 9.5, 24
 """Width of a character of the foot, about; it is never broken into lines shorter than this."""
 
@@ -36,7 +36,7 @@ class Overlays:
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
         self._legend: set[str] = set()
-        self._grid = False
+        self._grid = self._crowded = False
         self._slice = self._words = ""
         self._notices: Sequence[str] = ()
         viewer.canvas.overlay_tiling.bottom_left = "vertical"
@@ -45,14 +45,14 @@ class Overlays:
         viewer.scene.camera.events.orientation.connect(self.set_letters)
         viewer.canvas.events.size.connect(self._on_size)
 
-    def set_grid(self, on: bool) -> None:
+    def set_grid(self, on: bool, crowded: bool = False) -> None:
         """Lay the words out for a grid of cells, or for one canvas.
 
         Cells are narrow: in a grid what colors stand for runs along the foot of all of them, and the letter at the
-        bottom of every cell stands above that.
+        bottom of every cell stands above that. In a ``crowded`` grid letters are small.
         """
-        if self._grid != on:
-            self._grid = on
+        if (self._grid, self._crowded) != (on, crowded):
+            self._grid, self._crowded = on, crowded
             self._show_foot()
 
     def set_title(self, text: str) -> None:
@@ -100,7 +100,11 @@ class Overlays:
         if not self._grid:
             return 0
         lines = self.text(SLICE).split("\n") if self.text(SLICE) else []
-        return ceil((len(lines) + len(self._notices)) * _FOOT_SIZE / _LETTER_SIZE)
+        return ceil((len(lines) + len(self._notices)) * _FOOT_SIZE / self._letter_size)
+
+    @property
+    def _letter_size(self) -> int:
+        return _SMALL_LETTER_SIZE if self._crowded else _LETTER_SIZE
 
     def _on_size(self) -> None:
         """Break the foot's lines anew for another width; of two canvases in a viewer, the one that shows something."""
@@ -123,7 +127,7 @@ class Overlays:
             letter = letters.get(side, "")
             below = "\n " * self._foot_height() if letter and side == "bottom" else ""
             name, in_box = f"hirescam_{side}", side in ("left", "right")  # these lie on the CT and its map
-            self._text(name, position, letter + below, _LETTER_SIZE, _LETTER_COLOR, gridded=True, box=in_box)
+            self._text(name, position, letter + below, self._letter_size, _LETTER_COLOR, gridded=True, box=in_box)
         bar = self.viewer.canvas.overlays.scale_bar
         bar.box, bar.font_size = False, 10
         bar.visible = bool(letters)
@@ -141,7 +145,8 @@ class Overlays:
 
     def clear(self) -> None:
         """Take everything off the canvas."""
-        self._grid, self._slice, self._words, self._notices = False, "", "", ()
+        self._grid = self._crowded = False
+        self._slice, self._words, self._notices = "", "", ()
         for name in (TITLE, SLICE, SCALE, NOTICE, *(f"hirescam_{side}" for side in _SIDES)):
             self._text(name, "top_left", "")
         self.set_legend(())
@@ -172,6 +177,8 @@ class Overlays:
         overlay = overlays[name]
         if text and overlay.text != text:
             overlay.text = text
+        if text and overlay.font_size != font_size:
+            overlay.font_size = font_size
         if overlay.visible != bool(text):
             overlay.visible = bool(text)
 

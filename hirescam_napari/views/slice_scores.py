@@ -230,7 +230,7 @@ class SliceScorePlot(QWidget):
 
     def _reading(self) -> str:
         nearest = int(np.clip(round(self._current), 0, self._scores.size - 1))
-        where = f"{self.slice_axis.name} {self._numbers[nearest]:.0f}"
+        where = f"{self.slice_axis.name} {int(np.floor(self._numbers[nearest] + 0.5))}"
         mean = "" if self._mean is None else f" · mean (dashed) {signed(self._mean)}"
         return f"{where[:1].upper()}{where[1:]}: score {signed(float(self._scores[nearest]))}{mean}"
 

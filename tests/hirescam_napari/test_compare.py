@@ -226,10 +226,14 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
     assert names == [tile.name for tile in comparer.cohort.sheet.tiles]  # type: ignore[union-attr]
     assert len(comparer.panel.cases.texts()) == 5
     assert "Top slice of each case" in comparer.controller.canvas.overlays.text(SLICE)
+    letter = comparer.controller.viewer.canvas.overlays["hirescam_bottom"]
+    assert (letter.text[0], letter.font_size) == ("P", 10)
+    assert letter.text.count("\n") == len(comparer.controller.canvas.overlays.text(SLICE).split("\n"))
     assert "5 of 5 cases without CT" in comparer.panel.status.text()
     comparer.panel.set_mode("methods")
     controller = comparer.controller
     assert "Slice " in controller.canvas.overlays.text(SLICE)
+    assert letter.font_size == 14
     assert controller.plan.focus is not None
     assert controller.canvas.slice_mm == pytest.approx(controller.plan.focus.slice_mm, abs=1.3)
     comparer.panel.set_mode("cases")

@@ -176,8 +176,8 @@ def shared_limit(tiles: Sequence[Tile]) -> float:
 
 def sheet_words(tiles: Sequence[Tile], method: Method) -> str:
     """Return what the colours of a sheet stand for."""
-    unit = f" {tiles[0].unit} in one cell" if tiles and tiles[0].unit else ""
-    return f"{METHOD_NAMES[method]}, positive evidence; one scale for all cases, up to {shared_limit(tiles):.3g}{unit}"
+    unit = f" {tiles[0].unit} a cell" if tiles and tiles[0].unit else ""
+    return f"{METHOD_NAMES[method]}, positive evidence; one scale for all, up to {shared_limit(tiles):.3g}{unit}"
 
 
 def outcome_legend(outcomes: Iterable[str]) -> str:

@@ -154,6 +154,13 @@ def test_texts(qtbot: QtBot, plot: SliceScorePlot) -> None:
     qtbot.waitUntil(lambda: plot.readout.text().startswith("Slice group 4: "))  # the picture counts from 1 as well
 
 
+@pytest.mark.parametrize(("number", "said"), [(66.9, 67), (66.5, 67), (67.5, 68), (66.4, 66)])
+def test_slices_are_told_by_whole_numbers(qtbot: QtBot, plot: SliceScorePlot, number: float, said: int) -> None:
+    plot.set_scores([0.5, 1.0], None, "mass", [10.0, number])
+    plot.set_current(1)
+    qtbot.waitUntil(lambda: plot.readout.text() == f"CT slice {said}: score +1")
+
+
 def test_another_label_keeps_the_cursor(plot: SliceScorePlot) -> None:
     plot.set_current(4)
     groups = requests(plot)

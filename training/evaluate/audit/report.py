@@ -142,8 +142,8 @@ def _suspicion(row: Row) -> str:
     return (
         f"{display_name(row['label']).capitalize()}: in {row['n_outside']} of the {row['n_with_evidence']} wrong "
         f"predictions that have evidence ({percent(row['outside'])}, {interval}) most of it lies outside the allowed "
-        f"organ; half of them have {percent(row['in_allowed'])} or less of it inside, where spreading it evenly would "
-        f"put {percent(row['evenly_spread'])}. This label may have been learnt from something else."
+        f"organ; the median share inside is {percent(row['in_allowed'])}, where spreading it evenly would put "
+        f"{percent(row['evenly_spread'])}. This label may have been learnt from something else."
     )
 
 
