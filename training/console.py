@@ -52,7 +52,7 @@ class Commands(TyperGroup):
         for before, argument in zip(["", *args], args, strict=False):
             if not argument.strip() or re.fullmatch(r"--[\w-]+=\s*", argument):
                 name = argument.partition("=")[0].strip() or (before if before.startswith("-") else "an argument")
-                raise typer.BadParameter(f"{name} is empty; the current folder is written as a dot (.)")
+                raise typer.BadParameter(f"{name} is empty: give a value (the current folder is written as a dot)")
         return super().parse_args(ctx, args)
 
 

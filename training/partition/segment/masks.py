@@ -57,6 +57,8 @@ def read_masks(path: MaskPath, target: Geometry) -> npt.NDArray[np.uint8]:
 def _label_map(path: Path, target: Geometry) -> npt.NDArray[np.uint8]:
     values, geometry = _read(path)
     found = np.unique(values)
+    if not found.any():
+        raise _refused("empty-mask", f"{path.name}: all its values are 0, so it holds no organ", FORMS)
     if not np.isin(found, (0, *ORGAN_NAMES)).all():
         shown = ", ".join(f"{value:g}" for value in found[:10])
         raise _refused("mask-values", f"{path.name}: its values are {shown}", FORMS)
@@ -82,9 +84,11 @@ def _files(path: MaskPath) -> dict[int, Path]:
 
 
 def _separate(files: dict[int, Path], target: Geometry) -> npt.NDArray[np.uint8]:
-    labels = np.zeros(target.shape, dtype=np.uint8)
+    labels, empty = np.zeros(target.shape, dtype=np.uint8), []
     for value, file in sorted(files.items()):
         values, geometry = _read(file)
+        if not values.any():
+            empty.append(file.name)
         mask = nearest_labels((values != 0).view(np.uint8), geometry, target) != 0
         overlap = mask & (labels > 0)
         if overlap.any():
@@ -93,6 +97,8 @@ def _separate(files: dict[int, Path], target: Geometry) -> npt.NDArray[np.uint8]
             fact = f"{file.name}: {counted(n, 'voxel')} of the {name} {agreed(n, 'is', 'are')} in the {other} as well"
             raise _refused("overlapping-masks", fact, "A voxel can belong to one organ only: correct the masks.")
         labels[mask] = value
+    if len(empty) == len(files):
+        raise _refused("empty-mask", f"{', '.join(empty)}: all values are 0, so there is no organ", FORMS)
     return labels
 
 

@@ -91,6 +91,14 @@ def test_other_values_other_places_and_missing_files_are_refused(tmp_path, label
     assert refusal(tmp_path / "broken.nrrd").code == "damaged-file"
 
 
+def test_masks_without_any_organ_are_called_that(tmp_path, labels) -> None:
+    write_nifti(tmp_path / "organs.nii.gz", labels * 0, FINE)
+    assert refusal(tmp_path / "organs.nii.gz").message == "organs.nii.gz: all its values are 0, so it holds no organ"
+    for name in ("right_lung", "left_lung"):
+        write_nifti(tmp_path / "folder" / f"{name}.nii.gz", labels * 0, FINE)
+    assert refusal(tmp_path / "folder").code == "empty-mask"
+
+
 def test_lungs_alone_get_a_mediastinum_between_them(tmp_path, real) -> None:
     lungs = np.where(real.right, 1, np.where(real.left, 2, 0)).astype(np.uint8)
     write_nifti(tmp_path / "lungs.nii.gz", lungs, real.volume.geometry)
