@@ -48,7 +48,7 @@ class AuditDock(QWidget):
         self.panel.keys.setText(help_text())
         self.panel.openRequested.connect(self._browse)
         self.panel.exportRequested.connect(self._browse_report)
-        self.keys = AuditKeys(napari_viewer.window._qt_window, self._actions())
+        self.keys = AuditKeys(_outermost(self.session), self._actions())
         self.keys.set_enabled(False)
 
     def open_store(self, request: AuditRequest) -> AuditController:
@@ -115,6 +115,12 @@ class AuditDock(QWidget):
 
 def _judge(audit: AuditController, verdict: object) -> None:
     audit.judge(verdict)  # type: ignore[arg-type]
+
+
+def _outermost(widget: QWidget) -> QWidget:
+    """Return the main window that holds ``widget``, also while its dock floats; napari hides it from plugins."""
+    parent = widget.parentWidget()
+    return widget if parent is None else _outermost(parent)
 
 
 def session_of(viewer: Viewer) -> HiResCamWidget:

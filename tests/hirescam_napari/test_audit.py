@@ -18,8 +18,9 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from hirescam_napari import _keys
 from hirescam_napari._audit import AuditController
-from hirescam_napari._audit_dock import AuditDock
+from hirescam_napari._audit_dock import AUDIT_TITLE, AuditDock
 from hirescam_napari._audit_keys import KEYS
+from hirescam_napari._session import PLUGIN
 from hirescam_napari._state import Layout
 from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari.views.audit_filter import OUTSIDE, AuditChoice
@@ -368,6 +369,17 @@ def test_keys_of_audit_and_session_do_not_meet() -> None:
     own = {key.key for key in KEYS}
     assert len(own) == len(KEYS)
     assert own & {key.key for key in _keys.KEYS} == {"Home"}
+
+
+def test_the_plugins_menu_opens_it_with_its_keys(viewer: Viewer, store: Path, qtbot: QtBot) -> None:
+    _, made = viewer.window.add_plugin_dock_widget(PLUGIN, AUDIT_TITLE)
+    assert isinstance(made, AuditDock)
+    viewer.window.activate()
+    audit = opened(made, store, qtbot)
+    press(made, "4", audit, qtbot)
+    assert [entry.verdict for entry in read_log(audit_folder(audit.audit.store))] == [Verdict.LABEL_WRONG]
+    made.close_audit()
+    made.session.close_session()
 
 
 def test_the_panel_says_what_to_do_before_a_store_is_open(dock: AuditDock) -> None:
