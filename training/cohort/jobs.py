@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from training.issues import Cancelled, InputError
+from training.issues import Cancelled, InputError, error
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -90,8 +90,6 @@ def cluster(workers: int | None = None, scheduler: str | None = None) -> Iterato
 def _reached(scheduler: str) -> Iterator[Any]:
     from distributed import Client
 
-    from training.issues import error
-
     try:
         client = Client(scheduler, timeout="10s")
     except (OSError, TimeoutError, ValueError) as problem:
@@ -120,6 +118,8 @@ def run_jobs(
     ------
     Cancelled
         If the user stopped it.
+    InputError
+        If the scheduler is gone.
     """
     from distributed import as_completed
 
@@ -146,13 +146,23 @@ def run_jobs(
 
 
 def _answer(future: Any) -> Any:
-    """Return (result, failure); a case whose worker was killed again and again (memory) is a failure."""
+    """Return (result, failure); a case whose worker was killed again and again (memory) is a failure.
+
+    Raises
+    ------
+    InputError
+        If the scheduler is gone.
+    """
     from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
 
     try:
         return future.result()
     except KilledWorker:
         return None, "the process that worked on it was killed, perhaps for its use of memory"
+    except FutureCancelledError as lost:
+        way_out = "Start it again, then this command: it goes on where it stopped."
+        raise InputError(error("scheduler-lost", "the connection to the dask scheduler was lost", way_out)) from lost
 
 
 def run_here(

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from distributed.client import FutureCancelledError
 
-from training.cohort.jobs import cluster, default_workers, run_here, run_jobs, worker_number
+from training.cohort.jobs import _answer, cluster, default_workers, run_here, run_jobs, worker_number
 from training.issues import Cancelled, InputError, error
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -82,3 +83,12 @@ def test_an_absent_scheduler_is_an_error_with_a_way_out() -> None:
         pass
     assert refusal.value.issues[0].code == "no-scheduler"
     assert "--scheduler" in refusal.value.issues[0].way_out
+
+
+def test_a_scheduler_that_is_gone_is_an_error_with_a_way_out() -> None:
+    class Lost:
+        def result(self) -> None:
+            raise FutureCancelledError("key", "scheduler-connection-lost")
+
+    with pytest.raises(InputError, match="connection to the dask scheduler was lost"):
+        _answer(Lost())
