@@ -32,6 +32,7 @@ SETTINGS: Any = {
     "text.parse_math": False,  # a $ in a name is a $
     "svg.hashsalt": "hirescam",
     "font.size": 9,
+    "path.simplify_threshold": 0.25,  # points; no line here is thinner than 0.8
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
@@ -39,6 +40,8 @@ NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 ROW_INCHES = 0.19
 LONG_ROWS = 25
 """With more rows the scale stands above them too."""
+DOT_SIZES = 8
+"""Sizes of dots in the calibration plot, by the square root of their cases."""
 _UNIT = (-0.01, 1.01)
 """From 0 to 1, so that lines along the edge keep their width."""
 
@@ -100,9 +103,11 @@ def calibration_picture(found: Classification) -> str:
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="perfect")
         if bins:
             n, probability, share = np.array(bins, dtype=np.float64).T
-            sizes = 4 + 40 * np.sqrt(n / n.max())
-            words = "a bin of one label"
-            axes.scatter(probability, share, s=sizes, color=BLUE, alpha=0.25, linewidths=0, label=words)
+            steps = np.ceil(DOT_SIZES * np.sqrt(n / n.max()))
+            for step in np.unique(steps)[::-1]:  # one shape for all dots of a size takes a third of the room
+                own, size = steps == step, 4 + 40 * step / DOT_SIZES
+                words = "a bin of one label" if step == steps.max() else None
+                axes.scatter(probability[own], share[own], s=size, color=BLUE, alpha=0.25, linewidths=0, label=words)
             axes.plot(*_pooled(found), color=ORANGE, marker="o", markersize=4, label="all labels together")
         axes.set(xlabel="mean probability", ylabel="share of positives", aspect="equal", xlim=_UNIT, ylim=_UNIT)
         axes.legend(loc="upper left", frameon=False)

@@ -20,7 +20,14 @@ from training.evaluate.bands import bands
 from training.evaluate.baselines import UNIFORM, with_baselines
 from training.evaluate.bootstrap import Resampling
 from training.evaluate.classification import Classification, evaluate_predictions
-from training.evaluate.figures import bands_picture, bars_picture, corners, forest_picture, roc_picture
+from training.evaluate.figures import (
+    bands_picture,
+    bars_picture,
+    calibration_picture,
+    corners,
+    forest_picture,
+    roc_picture,
+)
 from training.evaluate.html import number, table
 from training.evaluate.lesions import MEASURES, LesionCase, ball, lesion_tables
 from training.evaluate.organ_iou import OrganCase, choose_thresholds, organ_curves
@@ -285,6 +292,17 @@ def test_a_label_has_one_line_whatever_measure_speaks_of_it() -> None:
     line = text[text.index('<td class="text">ground-glass opacity</td>') :].partition("</tr>")[0]
     assert "0.250 (0.000 to 1.000)" in line
     assert "0.750 (0.000 to 1.000)" in line
+
+
+def test_pictures_of_many_cases_stay_small() -> None:
+    rng = np.random.default_rng(3)
+    score = rng.normal(size=(6000, 3))
+    truth = (score + rng.normal(size=score.shape) > 1.5).astype(float)
+    found = evaluate_predictions(1 / (1 + np.exp(-score)), truth, LABELS, Resampling(0))
+    assert len(found.roc["cardiomegaly"][0]) > 5000
+    assert len(roc_picture(found)) < 50_000
+    many = replace(found, reliability={f"label {k}": found.reliability["cardiomegaly"] for k in range(80)})
+    assert len(calibration_picture(many)) < 150_000
 
 
 def test_a_curve_keeps_its_corners_only() -> None:
