@@ -147,7 +147,7 @@ def _print_outcome(found: Outcome, prepared: Batch, out: Path, as_json: bool) ->
     if as_json:
         emit({**found.to_dict(), "store": out.name, "issues": [issue.to_dict() for issue in prepared.issues]})
     else:
-        again = f" ({counted(found.damaged, 'case')} of them again)" if found.damaged else ""
+        again = f" ({found.damaged} again)" if found.damaged else ""
         failed = f"{len(found.failures)} failed{' (failures.csv)' if found.failures else ''}"
         typer.echo(
             f"{counted(found.cases, 'case')}: {found.done_before} done before, {found.done} now{again}, {failed}.\n"

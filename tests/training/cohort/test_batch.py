@@ -214,7 +214,7 @@ def test_a_damaged_store_is_mended_as_its_message_says(made: Path, phantoms: Pat
     done = run(phantoms, store, model, "--verify")
     assert done.exit_code == 0, done.output
     assert "6 cases (" in done.stderr
-    assert "6 cases: 0 done before, 6 now (6 cases of them again), 0 failed" in done.stdout
+    assert "6 cases: 0 done before, 6 now (6 again), 0 failed" in done.stdout
     expected, found = arrays_of(made), arrays_of(store)
     assert found.keys() == expected.keys()
     assert all(np.array_equal(found[name], values) for name, values in expected.items())
