@@ -184,7 +184,7 @@ def test_user_errors_have_words_and_no_traceback(folder: Path, tmp_path: Path) -
             tmp_path / "o",
         ): "half.s",
         ("explain", folder / "Doe_Jane.nii.gz", "--model", model, "-o", tmp_path / "o", "--maps", "x"): "'x'",
-        ("explain", folder / "Doe_Jane.nii.gz", "--model", model, "-o", tmp_path / "bad.nii" / "o"): "not permitted",
+        ("explain", folder / "Doe_Jane.nii.gz", "--model", model, "-o", tmp_path / "bad.nii" / "o"): "not a folder",
     }.items():
         result = run(*arguments)
         code = 2 if fact in ("gone", "'x'") else 1  # a name that does not exist is wrong usage, a bad file is not
