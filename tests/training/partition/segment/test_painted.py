@@ -15,8 +15,8 @@ def result(painted):
 
 def test_lungs(painted, result, dice) -> None:
     scores = dice(result.labels, painted)
-    assert scores["both"] >= 0.985
-    assert min(scores["right"], scores["left"]) >= 0.98
+    assert scores["both"] >= 0.997
+    assert min(scores["right"], scores["left"]) >= 0.997
     assert result.qc.passed
 
 
