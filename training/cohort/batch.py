@@ -11,78 +11,30 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from training.cohort.explaining import Job, Organs, Report, Work, explain_job
+from training.cohort.batch_plan import BatchSettings, plan_of, unlabelled
+from training.cohort.explaining import Job, Report, Work, explain_job
 from training.cohort.jobs import Done, run_here, run_jobs
 from training.cohort.output import check_cache_folder
 from training.cohort.results import find_store
 from training.cohort.results.fill import Filling, Plan, check_same, create_store, filling
-from training.cohort.results.layout import FAILURES_FILE, LABELS_FOLDER, Layout, ZDtype
+from training.cohort.results.layout import FAILURES_FILE, LABELS_FOLDER
 from training.cohort.results.repair import Damage, mend
 from training.cohort.results.sources import Origin
-from training.cohort.results.store import LEFT, RIGHT, read_failures
+from training.cohort.results.store import read_failures
 from training.cohort.sources import Record, checked
-from training.explain.explainer import MapVariant, model_info
 from training.io.atomic import atomic_path
-from training.issues import InputError, Issue, error, warning
-from training.labels import find_label, is_known
-from training.models import Model, load_model
+from training.issues import InputError, Issue, error
+from training.models import load_model
 from training.words import counted
 
+__all__ = ["Batch", "BatchSettings", "Outcome", "free_bytes", "open_for_filling", "prepare_batch", "run_batch"]
+
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class BatchSettings:
-    """What to make of a cohort.
-
-    Parameters
-    ----------
-    model
-        As :func:`training.models.load_model` takes it.
-    kind
-        Layout of the cohort; None to find out.
-    splits
-        Which cases; all if empty.
-    device, precision
-        As for :func:`training.explain.explain`.
-    z_dtype
-        How Z is kept.
-    maps
-        Which maps, see :data:`training.explain.explainer.MapVariant`.
-    organs
-        How organs are found where the cohort has no masks of its own; ``none`` keeps no organs.
-    heuristic
-        The mask that stands in for a segmentation that failed: ``paper`` or ``authors``.
-    keep_names
-        Call the cases as the table calls them, which may be patients' names.
-    organ_cache
-        Folder in which organs are kept for other models over the same cases; None keeps none.
-    """
-
-    model: str
-    kind: str | None = None
-    splits: tuple[str, ...] = ()
-    device: str = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
-    z_dtype: ZDtype = "float32"
-    maps: MapVariant = "own"
-    organs: Organs = "morphology"
-    heuristic: Literal["paper", "authors"] = "paper"
-    keep_names: bool = False
-    organ_cache: Path | None = None
-
-    def kept(self) -> dict[str, Any]:
-        """Return what changes the results, as plain JSON types."""
-        names = ("splits", "precision", "maps", "organs", "heuristic")
-        return {name: value for name, value in asdict(self).items() if name in names}
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +106,7 @@ def prepare_batch(data: Path, store: Path, settings: BatchSettings, memo: Path |
     if not records:
         fact = f"no case is of split {', '.join(settings.splits)}"
         raise InputError(error("no-cases", fact, "Choose other splits.", data.name))
-    plan = _plan(model, listing.labels, records, settings, origin)
+    plan = plan_of(model, listing.labels, records, settings, origin)
     work = Work(
         store.resolve(),
         source,
@@ -168,79 +120,13 @@ def prepare_batch(data: Path, store: Path, settings: BatchSettings, memo: Path |
         settings.heuristic,
         None if settings.organ_cache is None else settings.organ_cache.resolve(),
     )
-    return Batch(plan, records, work, (*listing.issues, *_unlabelled(model, listing.labels)))
+    return Batch(plan, records, work, (*listing.issues, *unlabelled(model, listing.labels)))
 
 
 def _portable(model: str) -> str:
     """Return the model as workers in other folders can load it."""
     path = Path(model)
     return str(path.resolve()) if path.suffix and path.exists() else model
-
-
-def _plan(
-    model: Model, names: tuple[str, ...], records: Sequence[Record], settings: BatchSettings, origin: Origin
-) -> Plan:
-    linear = model.guarantee.is_linear or settings.maps == "average"
-    info = model_info(model, settings.maps)
-    layout = Layout(
-        n_cases=len(records),
-        n_labels=len(model.labels),
-        cells=model.cells,
-        n_features=model.z_shape[1],
-        n_groups=model.input_spec.n_groups,
-        z_dtype=settings.z_dtype,
-        closed_form=linear,
-        has_maps=info.has_maps,
-        has_organs=settings.organs != "none",
-    )
-    head = None
-    if linear:
-        head = model.fully_connected() if settings.maps == "average" else model.closed_form()
-    return Plan(
-        cases=[record.case_id for record in records],
-        splits=[record.split for record in records],
-        labels=model.labels,
-        truth=_truth(model.labels, names, records),
-        sides=_sides(model.labels, records),
-        model=info,
-        input_spec=model.input_spec,
-        layout=layout,
-        head=head,
-        made_with=settings.kept(),
-        origin=origin,
-    )
-
-
-def _truth(labels: Sequence[str], names: Sequence[str], records: Sequence[Record]) -> npt.NDArray[np.int8]:
-    truth = np.full((len(records), len(labels)), -1, dtype=np.int8)
-    columns = [(m, _plain(names).index(name)) for m, name in enumerate(_plain(labels)) if name in _plain(names)]
-    for n, record in enumerate(records):
-        for m, column in columns:
-            value = record.targets[column]
-            truth[n, m] = -1 if np.isnan(value) else int(value)
-    return truth
-
-
-def _sides(labels: Sequence[str], records: Sequence[Record]) -> npt.NDArray[np.uint8]:
-    column = {name: m for m, name in enumerate(_plain(labels))}
-    sides = np.zeros((len(records), len(labels)), dtype=np.uint8)
-    for n, record in enumerate(records):
-        for name, own in record.sides.items():
-            if name in column:
-                sides[n, column[name]] = (RIGHT if "right" in own else 0) | (LEFT if "left" in own else 0)
-    return sides
-
-
-def _plain(names: Sequence[str]) -> list[str]:
-    """Return the paper's spelling of the labels that are among the 80."""
-    return [find_label(name).name if is_known(name) else name for name in names]
-
-
-def _unlabelled(model: Model, names: Sequence[str]) -> Iterator[Issue]:
-    without = set(_plain(model.labels)) - set(_plain(names))
-    if without:
-        fact = f"the cohort says nothing about {len(without)} of the model's {counted(len(model.labels), 'label')}"
-        yield warning("no-truth", fact, "Their predictions are kept, and cannot be evaluated.")
 
 
 def open_for_filling(store: Path, plan: Plan, memo: Path | None = None) -> None:
