@@ -247,9 +247,9 @@ def test_what_nothing_mends_says_what_helps(made: Path, phantoms: Path, model: P
 
 def test_what_differs_is_named(made: Path, phantoms: Path, model: Path, tmp_path: Path) -> None:
     for more, words in (
-        (("--keep", "float16"), "begun with Z as float32 (--keep), not float16; it is left"),
-        (("--heuristic", "authors"), "begun with heuristic paper, not authors; it is left"),
-        (("--split", "valid"), "begun with arrays of another size and splits all, not valid and another list of cases"),
+        (("--keep", "float16"), "begun with --keep float32 (now float16); it is left"),
+        (("--heuristic", "authors"), "begun with --heuristic paper (now authors); it is left"),
+        (("--split", "valid"), "begun with --split all (now valid); it is left"),
     ):
         refused = run(phantoms, made, model, *more)
         assert refused.exit_code == 1

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,34 +133,36 @@ def check_same(path: Path, plan: Plan) -> None:
     InputError
         Naming what differs; or the store's metadata are damaged.
     """
-    differing = list(_differences(read_about(path), plan.attributes()))
+    differing = _differences(read_about(path), plan.attributes())
     if differing:
         fact = f"is a store that was begun with {' and '.join(differing)}; it is left as it is"
         way_out = "Choose another folder, or give what it was begun with."
         raise InputError(error("other-store", fact, way_out, path.name))
 
 
-def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """Yield in words how what the store was begun with differs from what is asked for."""
-    is_other_model = _nameless(kept.get("model")) != _nameless(wanted["model"])
-    skipped = {"software", "sha256", *(_OF_MODEL if is_other_model else ())}
-    for key in [key for key in wanted if key not in skipped]:
-        before, now = _nameless(kept.get(key)), _nameless(wanted[key])
-        if before == now:
-            continue
-        if key == "layout" and before["z_dtype"] != now["z_dtype"]:
-            yield f"Z as {before['z_dtype']} (--keep), not {now['z_dtype']}"
-            before = {**before, "z_dtype": now["z_dtype"]}
-        if key == "made_with":
-            yield from _settings(before, now)
-        elif before != now:
-            yield _WORDS.get(key, f"another {key}")
+def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return in words with what else the store was begun; what follows from that is not told."""
+    differing = {key for key in wanted if _nameless(kept.get(key)) != _nameless(wanted[key])}
+    settings = _changed(_settings(kept), _settings(wanted))
+    found = ["another model"] if "model" in differing else []
+    found += [f"--{name} {before} (now {now})" for name, before, now in settings]
+    if "cases_sha256" in differing and "split" not in [name for name, _, _ in settings]:
+        found.append("another list of cases")
+    elif "truth_sha256" in differing and not found:
+        found.append("another ground truth")
+    rest = [words for key, words in _WORDS.items() if key in differing]
+    return found or rest
 
 
-def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    for name in sorted({*before, *now}):
-        if before.get(name) != now.get(name):
-            yield f"{name} {_shown(before.get(name))}, not {_shown(now.get(name))}"
+def _settings(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings by the names of the command's options."""
+    made_with = {_OPTIONS.get(name, name): value for name, value in about["made_with"].items()}
+    return {**made_with, "keep": about["layout"]["z_dtype"]}
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    return [(name, _shown(before.get(name)), _shown(now.get(name))) for name in names]
 
 
 def _shown(value: Any) -> str:
@@ -171,13 +173,6 @@ def _nameless(value: Any) -> Any:
     return {key: one for key, one in value.items() if key != "name"} if isinstance(value, dict) else value
 
 
-_OF_MODEL = ("labels", "input_spec", "layout", "truth_sha256")
-"""What another model brings with it, and need not be told."""
+_OPTIONS = {"splits": "split"}
 
-_WORDS = {
-    "cases_sha256": "another list of cases",
-    "truth_sha256": "another ground truth",
-    "input_spec": "another model input",
-    "layout": "arrays of another size",
-    "labels": "other labels",
-}
+_WORDS = {"labels": "other labels", "input_spec": "another model input", "layout": "arrays of another size"}
