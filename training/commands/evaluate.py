@@ -44,6 +44,14 @@ def evaluate(
         str | None,
         typer.Option(metavar="LABEL", show_default="as the table says", help="Label of every lesion of the table."),
     ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'FIRST minus SECOND'",
+            show_default="the usual pairs",
+            help="Two maps to compare as well, such as 'A: Grad-CAM minus B: uniform map'; repeat it, or 'all'.",
+        ),
+    ] = None,
     thresholds: Annotated[
         Path | None,
         typer.Option(show_default="chosen on split valid", help="Earlier evaluation whose thresholds are used."),
@@ -58,10 +66,16 @@ def evaluate(
     with reported(as_json):
         from training.evaluate.bootstrap import Resampling
         from training.evaluate.cohort import EvaluateSettings, evaluate_stores
+        from training.evaluate.cohort.comparisons import split_pair
         from training.evaluate.tables import PAGE_FILE, check_free, write_evaluation
 
         if lesion_label is not None and lesions is None:
             raise typer.BadParameter("--lesion-label needs --lesions")
+        try:
+            for pair in compare or ():
+                split_pair(pair)
+        except ValueError as failure:
+            raise typer.BadParameter(f"--compare: {failure}") from failure
         check_free(out)
         settings = EvaluateSettings(
             against,
@@ -72,6 +86,7 @@ def evaluate(
             lesion_label,
             thresholds,
             Resampling(resamples, seed),
+            tuple(compare or ()),
         )
         with progress_bars() as progress:
             found = evaluate_stores(store, settings, progress)

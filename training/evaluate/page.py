@@ -43,7 +43,8 @@ SLICE_WORDS = (
 SHOWN_BANDS = 9
 COMPARISON_WORDS = (
     "First minus second on the same cases; share below zero: of the resamples in which the difference is negative "
-    "(of groups and labels in comparisons.csv)."
+    "(of groups and labels in comparisons.csv). By the paper's definition, cells where they look; the others are "
+    "folded. Any other two maps: --compare."
 )
 
 
@@ -164,11 +165,21 @@ def _tables(rows: Sequence[Row], names: Sequence[str]) -> tuple[str, ...]:
 
 def _comparisons(rows: Sequence[Row]) -> str:
     names = ("first", "second", "measure", "group", "difference", "share_below_zero")
-    main = [row for row in rows if _is_overall(row)]
-    heading = f"<h2>Comparisons</h2><p>{escape(COMPARISON_WORDS)}</p>"
-    rest = [row for row in rows if not _is_overall(row)]
-    groups = _across(rest, ("first", "second"), "measure", "difference", " minus ")
-    return "\n".join((heading, table(main, names), folded("All groups and labels", groups) if rest else ""))
+    overall = [row for row in rows if _is_overall(row)]
+    parts = [f"<h2>Comparisons</h2><p>{escape(COMPARISON_WORDS)}</p>"]
+    parts.append(table([row for row in overall if not _is_variation(row)], names))
+    if other := [row for row in overall if _is_variation(row)]:
+        parts.append(folded("Other definitions and placements", table(other, names)))
+    if rest := [row for row in rows if not _is_overall(row)]:
+        groups = _across(rest, ("first", "second"), "measure", "difference", " minus ")
+        parts.append(folded("All groups and labels", groups))
+    return "\n".join(parts)
+
+
+def _is_variation(row: Row) -> bool:
+    """Return True unless cells lie where they look and the definition is the paper's, if there is any."""
+    _, _, where = str(row["measure"]).partition(" (")
+    return "stretch" in where or "authors" in where
 
 
 _WITHIN = ("model", "measure", "variant", "placement")

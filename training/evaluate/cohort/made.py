@@ -43,6 +43,7 @@ def _settings(plan: EvaluateSettings) -> dict[str, Any]:
         **{name: None if path is None else content_entry(path) for name, path in tables.items()},
         "on": plan.on,
         "lesion_label": plan.lesion_label,
+        "compare": list(plan.compare),
         "resamples": plan.resampling.n,
         "seed": plan.resampling.seed,
         "level": plan.resampling.level,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from training.cohort.results.layout import AUTHORS_CELLS, ORGAN_GRIDS
 from training.evaluate.baselines import with_baselines
 from training.evaluate.bootstrap import BoolArray, Resampling
+from training.evaluate.cohort.comparisons import Measured
 from training.evaluate.cohort.coverage import coverage_issue, left_out_rows, placeless_rows
 from training.evaluate.cohort.subject import Choice, Steps, Subject
 from training.evaluate.organ_iou import (
@@ -26,7 +27,7 @@ from training.evaluate.organ_iou import (
     organ_curves,
 )
 from training.evaluate.rows import Rows
-from training.evaluate.tables import JSON_FILE, ORGAN_MEASURES, organ_rows, pair_comparison_rows
+from training.evaluate.tables import JSON_FILE, ORGAN_MEASURES, organ_rows
 from training.explain.result import METHOD_NAMES
 from training.issues import InputError, Issue, error
 from training.labels import is_known
@@ -45,14 +46,14 @@ Thresholds = Mapping[Key, Mapping[str, FloatArray]]
 
 @dataclass(frozen=True, eq=False)
 class OrganResult:
-    """Rows for tables, and tables [N, M] of OrganIoU by variant and place, then by source, for comparisons.
+    """Rows for tables, and every measure of every map, for comparisons.
 
     ``left_out`` are rows of the pairs that OrganIoU leaves out, and ``issue`` says so of HiResCAM by the paper's
     definition; None if it leaves none out.
     """
 
     rows: Rows
-    tables: Mapping[Key, Mapping[str, FloatArray]]
+    measured: tuple[Measured, ...]
     left_out: Rows = ()
     issue: Issue | None = None
 
@@ -89,7 +90,7 @@ def evaluate_organs(
         raise InputError(error("no-thresholds", fact, way_out, subject.store.path.name))
     rows: list[Rows] = []
     left_out = [_placeless(subject, choice)]
-    tables: dict[Key, dict[str, FloatArray]] = {}
+    measured: list[Measured] = []
     for grid in ORGAN_GRIDS:
         judged = _curves(subject, choice.judged, grid, steps)
         same = choice.chosen_on == choice.judged
@@ -102,9 +103,14 @@ def evaluate_organs(
             measures = ORGAN_MEASURES if variant == "paper" else ORGAN_MEASURES[:1]  # soft mass knows no variants
             rows.append(organ_rows(own, thresholds, about, resampling, extra_groups, measures))
             left_out.append(left_out_rows(own, thresholds, None if given else validation, about))
-            tables[key] = {name: curves.at(thresholds[name]) for name, curves in own.items()}
+            tables = {name: curves.at(thresholds[name]) for name, curves in own.items()}
+            measured.append(Measured(ORGAN_MEASURES[0], f"{variant}, {PLACES[grid]}", "mean", tables))
+        masses = {name: curves.soft_mass() for name, curves in judged.items()}
+        measured.append(Measured(ORGAN_MEASURES[1], PLACES[grid], "mean", masses))
     told = tuple(row for part in left_out for row in part)
-    return OrganResult(tuple(row for part in rows for row in part), tables, told, _issue(told, subject, choice))
+    return OrganResult(
+        tuple(row for part in rows for row in part), tuple(measured), told, _issue(told, subject, choice)
+    )
 
 
 def _placeless(subject: Subject, choice: Choice) -> Rows:
@@ -213,41 +219,3 @@ def read_evaluation(file: Path) -> dict[str, Any]:
 
 
 _EVALUATION = "Give the folder that an earlier `hirescam evaluate` wrote (--thresholds)."
-
-
-def compare_sources(found: OrganResult, subject: Subject, resampling: Resampling | None) -> Rows:
-    """Return HiResCAM minus every other source, paired, for every variant and place."""
-    first = METHOD_NAMES["hirescam"]
-    return tuple(
-        {**row, "first": f"{subject.name}: {row['first']}", "second": f"{subject.name}: {row['second']}"}
-        for (variant, place), tables in found.tables.items()
-        for second in tables
-        if second != first
-        for row in pair_comparison_rows(
-            tables[first],
-            tables[second],
-            subject.labels,
-            f"OrganIoU ({variant}, {place})",
-            (first, second),
-            "mean",
-            resampling,
-        )
-    )
-
-
-def compare_models(a: OrganResult, b: OrganResult, first: Subject, second: Subject, plan: Resampling | None) -> Rows:
-    """Return the first model minus the second, paired, for every method, variant and place."""
-    return tuple(
-        row
-        for (variant, place), tables in a.tables.items()
-        for method in METHOD_NAMES.values()
-        for row in pair_comparison_rows(
-            tables[method],
-            b.tables[variant, place][method],
-            first.labels,
-            f"OrganIoU of {method} ({variant}, {place})",
-            (first.name, second.name),
-            "mean",
-            plan,
-        )
-    )

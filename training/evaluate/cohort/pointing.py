@@ -9,26 +9,26 @@ import numpy as np
 import numpy.typing as npt
 
 from training.evaluate.bootstrap import BoolArray, Resampling
+from training.evaluate.cohort.comparisons import Measured
 from training.evaluate.cohort.known_lesions import KnownLesions
 from training.evaluate.cohort.subject import Steps, Subject
-from training.evaluate.lesions import LesionCase, lesion_tables
+from training.evaluate.lesions import MEASURES, LesionCase, lesion_tables
 from training.evaluate.rows import Rows
-from training.evaluate.tables import LESION_AVERAGE, lesion_rows, pair_comparison_rows
+from training.evaluate.tables import LESION_AVERAGE, lesion_rows
 from training.explain.placement import PLACEMENTS, Placement
-from training.explain.result import METHOD_NAMES
 
 FloatArray = npt.NDArray[np.float64]
 
 COMPARED = ("error_mm", "hit", "mass_inside")
-"""Measures by which methods, baselines and models are compared."""
+"""Measures by which maps are compared without being asked for."""
 
 
 @dataclass(frozen=True, eq=False)
 class LesionResult:
-    """Rows for tables, and tables [N, M] by placement, source and measure, for comparisons."""
+    """Rows for tables, and every measure of every map, for comparisons."""
 
     rows: Rows
-    tables: Mapping[Placement, Mapping[str, Mapping[str, FloatArray]]]
+    measured: tuple[Measured, ...]
 
 
 def evaluate_lesions(
@@ -53,12 +53,20 @@ def evaluate_lesions(
     """
     prior = known.centres(subject.store, others)
     rows: list[Rows] = []
-    tables: dict[Placement, dict[str, dict[str, FloatArray]]] = {}
+    measured: list[Measured] = []
     for placement in PLACEMENTS:
-        tables[placement] = lesion_tables(_cases(subject, steps.over(cases), known, placement), subject.labels, prior)
+        tables = lesion_tables(_cases(subject, steps.over(cases), known, placement), subject.labels, prior)
         about = {"model": subject.name, "placement": placement}
-        rows.append(lesion_rows(tables[placement], subject.labels, about, extra_groups, resampling))
-    return LesionResult(tuple(row for part in rows for row in part), tables)
+        rows.append(lesion_rows(tables, subject.labels, about, extra_groups, resampling))
+        measured += _measured(tables, placement)
+    return LesionResult(tuple(row for part in rows for row in part), tuple(measured))
+
+
+def _measured(tables: Mapping[str, Mapping[str, FloatArray]], placement: Placement) -> Iterator[Measured]:
+    """Yield every measure, with the maps that have any of it: a point has no mass."""
+    for measure in MEASURES:
+        own = {source: found[measure] for source, found in tables.items() if not np.isnan(found[measure]).all()}
+        yield Measured(measure, placement, LESION_AVERAGE[measure], own, measure in COMPARED)
 
 
 def _cases(subject: Subject, cases: Iterable[str], known: KnownLesions, placement: Placement) -> Iterator[LesionCase]:
@@ -68,43 +76,3 @@ def _cases(subject: Subject, cases: Iterable[str], known: KnownLesions, placemen
         cells = explanation.geometry("hirescam", placement)
         maps = {**subject.maps(explanation, chosen), **subject.random_maps(case, explanation, chosen)}
         yield LesionCase(maps, cells, explanation.image_geometry, lesions)
-
-
-def compare_sources(found: LesionResult, subject: Subject, plan: Resampling | None) -> Rows:
-    """Return HiResCAM minus every other source, paired, for every placement."""
-    first = METHOD_NAMES["hirescam"]
-    return tuple(
-        row
-        for placement, tables in found.tables.items()
-        for second in tables
-        if second != first
-        for measure in COMPARED
-        for row in pair_comparison_rows(
-            tables[first][measure],
-            tables[second][measure],
-            subject.labels,
-            f"{measure} ({placement})",
-            (f"{subject.name}: {first}", f"{subject.name}: {second}"),
-            LESION_AVERAGE[measure],
-            plan,
-        )
-    )
-
-
-def compare_models(a: LesionResult, b: LesionResult, first: Subject, second: Subject, plan: Resampling | None) -> Rows:
-    """Return the first model minus the second, paired, for every method and placement."""
-    return tuple(
-        row
-        for placement, tables in a.tables.items()
-        for method in METHOD_NAMES.values()
-        for measure in COMPARED
-        for row in pair_comparison_rows(
-            tables[method][measure],
-            b.tables[placement][method][measure],
-            first.labels,
-            f"{measure} of {method} ({placement})",
-            (first.name, second.name),
-            LESION_AVERAGE[measure],
-            plan,
-        )
-    )

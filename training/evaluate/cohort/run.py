@@ -10,9 +10,11 @@ import numpy as np
 
 from training.cohort.results import CohortStore, open_store
 from training.evaluate.bands import Bands, bands
+from training.evaluate.baselines import PRIOR
 from training.evaluate.bootstrap import BoolArray, Resampling
 from training.evaluate.classification import Classification, evaluate_predictions
-from training.evaluate.cohort import organs, pointing
+from training.evaluate.cohort import organs
+from training.evaluate.cohort.comparisons import Compared, Pair, Side, asked_pairs, comparison_rows, without_rows
 from training.evaluate.cohort.known_lesions import KnownLesions, known_lesions
 from training.evaluate.cohort.made import made_of
 from training.evaluate.cohort.organs import OrganResult, evaluate_organs, read_evaluation, read_thresholds
@@ -29,7 +31,7 @@ from training.evaluate.cohort.subject import (
     make_subject,
 )
 from training.evaluate.pairs import size_groups
-from training.evaluate.rows import Row
+from training.evaluate.rows import Rows
 from training.evaluate.tables import Evaluation, prediction_comparison_rows
 from training.explain.placement import PLACEMENTS
 from training.words import counted, counted_of
@@ -57,6 +59,8 @@ class EvaluateSettings:
         An earlier evaluation whose thresholds are used; None chooses them on the validation cases.
     resampling
         How intervals are made.
+    compare
+        Pairs of maps that are compared beside the usual ones (:func:`asked_pairs`).
     """
 
     against: Path | None = None
@@ -67,6 +71,7 @@ class EvaluateSettings:
     lesion_label: str | None = None
     thresholds: Path | None = None
     resampling: Resampling = field(default_factory=Resampling)
+    compare: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +83,12 @@ class Found:
     organs: OrganResult | None
     lesions: LesionResult | None
 
+    @property
+    def compared(self) -> Compared:
+        """What its maps are compared by."""
+        parts = [one.measured for one in (self.organs, self.lesions) if one is not None]
+        return Compared(self.subject.name, self.subject.labels, tuple(one for part in parts for one in part))
+
 
 def evaluate_stores(
     path: Path, settings: EvaluateSettings | None = None, progress: Callable[[int, int, str], None] | None = None
@@ -87,7 +98,8 @@ def evaluate_stores(
     Raises
     ------
     InputError
-        A store is none, or not of the same cohort as the others; no truth; no thresholds; a faulty table.
+        A store is none, or not of the same cohort as the others; no truth; no thresholds; a faulty table; a pair to
+        compare of which one side is not there.
     """
     plan = settings or EvaluateSettings()
     if plan.thresholds is not None:
@@ -95,6 +107,7 @@ def evaluate_stores(
     subjects, cases = in_common(_subjects(path, plan))
     choice = choose_cases(subjects[0].store, cases, plan.on)
     known = known_lesions(subjects[0].store, plan.lesions, plan.lesion_label)
+    asked = _asked(plan, subjects, known)
     others = [case for case in cases if case not in set(choice.judged)]
     groups = {} if known is None else size_groups(known.diameters(choice.judged, subjects[0].labels))
     steps = Steps(sum(_n_steps(one, choice, known, plan) for one in subjects), progress)
@@ -104,10 +117,13 @@ def evaluate_stores(
         classification={one.subject.name: one.classification for one in found},
         organ_iou=tuple(row for one in found if one.organs for row in one.organs.rows),
         lesions=tuple(row for one in found if one.lesions for row in one.lesions.rows),
-        comparisons=tuple(_comparisons(found, plan.resampling)),
+        comparisons=_comparisons(found, asked, plan.resampling),
         left_out=tuple(row for one in found if one.organs for row in one.organs.left_out),
         thresholds=choice.threshold_words(plan.thresholds is not None) if any(one.organs for one in found) else "",
-        issues=tuple(one.organs.issue for one in found if one.organs and one.organs.issue),
+        issues=(
+            *(one.organs.issue for one in found if one.organs and one.organs.issue),
+            *without_rows([one.compared for one in found], asked),
+        ),
         made=made_of(path, plan),
         notes=(
             *choice.notes,
@@ -166,22 +182,21 @@ def _n_steps(subject: Subject, choice: Choice, known: KnownLesions | None, plan:
     return pointed + (organs.n_steps(choice, plan.thresholds is not None) if "organs" in layout.arrays() else 0)
 
 
-def _comparisons(found: Sequence[Found], plan: Resampling) -> Iterator[Row]:
-    for one in found:
-        if one.organs is not None:
-            yield from organs.compare_sources(one.organs, one.subject, plan)
-        if one.lesions is not None:
-            yield from pointing.compare_sources(one.lesions, one.subject, plan)
+def _comparisons(found: Sequence[Found], asked: Sequence[Pair], plan: Resampling) -> Rows:
+    """Return the predictions of two models compared, then maps."""
+    predictions: Rows = ()
     if len(found) == 2:
-        yield from _between(found[0], found[1], plan)
+        names = (found[0].subject.name, found[1].subject.name)
+        predictions = prediction_comparison_rows(found[0].classification, found[1].classification, names)
+    return predictions + comparison_rows([one.compared for one in found], asked, plan)
 
 
-def _between(a: Found, b: Found, plan: Resampling) -> Iterator[Row]:
-    yield from prediction_comparison_rows(a.classification, b.classification, (a.subject.name, b.subject.name))
-    if a.organs is not None and b.organs is not None:
-        yield from organs.compare_models(a.organs, b.organs, a.subject, b.subject, plan)
-    if a.lesions is not None and b.lesions is not None:
-        yield from pointing.compare_models(a.lesions, b.lesions, a.subject, b.subject, plan)
+def _asked(plan: EvaluateSettings, subjects: Sequence[Subject], known: KnownLesions | None) -> tuple[Pair, ...]:
+    """Return the pairs that were asked for, before anything is worked out; errors as :func:`asked_pairs`."""
+    sides = [Side(one.name, source) for one in subjects for source in one.sources]
+    if known is not None:
+        sides += [Side(one.name, PRIOR) for one in subjects if one.sources]
+    return asked_pairs(plan.compare, sides)
 
 
 def _notes(subject: Subject, known: KnownLesions | None) -> Iterator[str]:

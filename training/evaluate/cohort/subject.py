@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from training.cohort.results import CohortStore
 from training.cohort.sources.tables import Faults, note_duplicates, numbered, read_table, targets_of
-from training.evaluate.baselines import RANDOM_LAST_LAYER, RANDOM_WEIGHTS
+from training.evaluate.baselines import CENTRE, RANDOM_LAST_LAYER, RANDOM_WEIGHTS, UNIFORM
 from training.explain.result import METHOD_NAMES, METHODS, Explanation
 from training.io.privacy import case_id_for
 from training.issues import InputError, error
@@ -61,6 +61,14 @@ class Subject:
         """Return the predictions for some cases, [n, M]."""
         columns = [self.store.index(label) for label in self.labels]
         return np.asarray(self.store.probabilities[self.rows(cases)][:, columns])
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What its maps, and the baselines beside them, are called; none if the model has no maps."""
+        if not self.store.layout.has_maps:
+            return ()
+        last = (RANDOM_LAST_LAYER,) if self.store.layout.closed_form else ()
+        return (*METHOD_NAMES.values(), UNIFORM, CENTRE, *last, *((RANDOM_WEIGHTS,) if self.random else ()))
 
     def maps(self, explanation: Explanation, chosen: BoolArray) -> dict[str, MapArray]:
         """Return the maps of the chosen labels by method, float32 [M, H, D1, D2]; those of other labels are left 0."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +160,82 @@ def test_models_are_compared_case_by_case(evaluation: Evaluation, stores: dict[s
         first=names[0], second=names[1], measure="OrganIoU of Grad-CAM (paper, stretch)", group="all",
     )  # fmt: skip
     assert found["difference"] == pytest.approx(values[0] - values[1])  # type: ignore[operator]
+
+
+def test_the_diagonals_of_table_2_and_soft_mass_are_compared_unasked(evaluation: Evaluation) -> None:
+    a, b = evaluation.classification
+    for first, second in ((f"{a}: HiResCAM", f"{b}: Grad-CAM"), (f"{a}: Grad-CAM", f"{b}: HiResCAM")):
+        for measure in ("OrganIoU (paper, receptive_field)", "OrganIoU (authors, stretch)", "soft mass (stretch)"):
+            row = row_of(evaluation.comparisons, first=first, second=second, measure=measure, group="all")
+            name, _, where = measure.removesuffix(")").partition(" (")
+            variant, _, placement = where.rpartition(", ")
+            values = [
+                row_of(
+                    evaluation.organ_iou,
+                    model=side.partition(": ")[0], source=side.partition(": ")[2], measure=name,
+                    variant=variant or "paper", placement=placement, group="all",
+                )["value"]
+                for side in (first, second)
+            ]  # fmt: skip
+            assert row["difference"] == pytest.approx(values[0] - values[1])  # type: ignore[operator]
+    measures = {row["measure"] for row in evaluation.comparisons if row["second"] == f"{a}: {UNIFORM}"}
+    assert "soft mass (receptive_field)" in measures
+    page_text = page(evaluation)
+    main, folded = page_text.split("<h2>Comparisons</h2>")[1].split("Other definitions and placements")
+    assert "where the cells look" in main
+    assert "stretched" not in main.split("</p>")[1]
+    assert "stretched" in folded
+
+
+def test_any_two_maps_are_compared_on_request_in_every_measure(stores: dict[str, Path]) -> None:
+    a, b = (name_of(open_store(stores[key])) for key in ("a", "b"))
+    asked = (f"{b.upper()}: grad-cam minus {a}: {UNIFORM}", f"{a}: Grad-CAM minus {a}: {CENTRE}")
+    settings = EvaluateSettings(stores["b"], truth=stores["truth"], resampling=PLAN, compare=asked)
+    found = evaluate_stores(stores["a"], settings)
+    rows = [row for row in found.comparisons if row["first"] == f"{b}: Grad-CAM" and row["group"] == "all"]
+    assert {row["second"] for row in rows} == {f"{a}: {UNIFORM}"}
+    assert {row["measure"].partition(" (")[0] for row in rows} == {"OrganIoU", "soft mass"}
+    assert len(rows) == 6 + 3
+    assert all(row["low"] <= row["difference"] <= row["high"] for row in rows)
+    other = [row for row in found.comparisons if row["second"] == f"{a}: {CENTRE}" and row["group"] == "all"]
+    assert {row["first"] for row in other} == {f"{a}: HiResCAM", f"{a}: Grad-CAM"}
+    assert found.to_dict()["settings"]["compare"] == list(asked)
+
+
+def test_all_pairs_and_wrong_ones(stores: dict[str, Path], tmp_path: Path) -> None:
+    model = open_store(stores["a"]).model.name
+    done = run(stores["a"], "-o", tmp_path / "out", "--resamples", "0", "--compare", "all")
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "out" / "comparisons.csv").open(newline="") as stream:
+        pairs = {(row["first"], row["second"]) for row in csv.DictReader(stream)}
+    names = [f"{model}: {one}" for one in ("HiResCAM", "Grad-CAM", UNIFORM, CENTRE, RANDOM_LAST_LAYER)]
+    assert {frozenset(pair) for pair in pairs} == {frozenset(pair) for pair in itertools.combinations(names, 2)}
+    assert len(pairs) == 10
+    for text, code, words in (
+        ("Grad-CAM minus Nonesuch", 1, f"there is no 'Nonesuch' to compare. Name two of these.*{model}: {UNIFORM}"),
+        ("Grad-CAM minus grad-cam", 1, "cannot be compared with itself"),
+        ("Grad-CAM", 2, "expected 'FIRST minus SECOND' or 'all'"),
+    ):
+        refused = run(stores["a"], "-o", tmp_path / "again", "--compare", text)
+        assert refused.exit_code == code, refused.output
+        assert re.search(words, " ".join(refused.stderr.replace("│", " ").split())), refused.stderr
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_pair_without_a_shared_measure_is_told(stores: dict[str, Path], tmp_path: Path) -> None:
+    store = open_store(stores["a"])
+    table = tmp_path / "nodules.csv"
+    centre = store.explanation(cases_in(store)[0]).image_geometry.to_world((3.0, 200.0, 300.0))
+    with table.open("w", newline="") as stream:
+        row = (cases_in(store)[0], store.labels[1], *centre, 12)
+        csv.writer(stream).writerows([("case", "label", "x", "y", "z", "diameter_mm"), row])
+    asked = (f"Grad-CAM minus {PRIOR}", f"Grad-CAM minus {CENTRE}")  # no other case has a lesion, so there is no prior
+    found = evaluate_stores(stores["a"], EvaluateSettings(lesions=table, resampling=Resampling(0), compare=asked))
+    assert [issue.code for issue in found.issues if PRIOR in str(issue)] == ["nothing-to-compare"]
+    measures = {row["measure"] for row in found.comparisons if row["first"].endswith("Grad-CAM")}
+    assert {
+        f"{one} (stretch)" for one in ("error_mm", "to_mask_mm", "cell_hit", "mass_inside", "soft mass")
+    } <= measures
 
 
 def test_lesions_of_a_table_are_pointed_at(stores: dict[str, Path], tmp_path: Path) -> None:
