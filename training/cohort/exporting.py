@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from training.cohort.inputs import Origin
 from training.cohort.output import MAPS_FOLDER, check_target
 from training.cohort.report import REPORT_NAME, build_report, write_report
-from training.cohort.run_report import burned_in_warning, file_entry, now, versions
+from training.cohort.run_report import burned_in_warning, file_entries, now, versions
 from training.evaluate.animation import ANIMATIONS, FILM_DPI, check_encoder, draw_frames, film_slices, write_film
 from training.evaluate.case_figures import FORMATS, CaseFigure, FigureStyle
 from training.explain.display import Unchanged
@@ -319,11 +319,10 @@ def _report(
 ) -> dict[str, Any]:
     read_as = case.explanation.with_issues(*work.issues)
     document = build_report(read_as, {"export": sum(seconds.values())}, request.style.placement)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
     document["export"] = {
         "time": now(),
         "request": request.to_dict(),
-        "files": [file_entry(path, folder) for path in files],
+        "files": file_entries(folder),
         "seconds": dict(seconds),
         "versions": versions(),
         "organs": None if work.organs is None else work.organs.qc.to_dict(),

@@ -47,6 +47,11 @@ def file_entry(path: Path, folder: Path) -> dict[str, object]:
     return {"path": path.relative_to(folder).as_posix(), **content_entry(path)}
 
 
+def file_entries(folder: Path) -> list[dict[str, object]]:
+    """Return :func:`file_entry` of every file that ``folder`` and the folders in it hold, by path."""
+    return [file_entry(path, folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
 def content_entry(path: Path) -> dict[str, object]:
     """Return size in bytes and SHA-256 of a file that was read: its name may say whose data it holds."""
     with path.open("rb") as file:

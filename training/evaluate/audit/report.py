@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training import __version__
-from training.cohort.run_report import burned_in_warning, model_facts, now, store_facts, versions
+from training.cohort.run_report import burned_in_warning, file_entries, model_facts, now, store_facts, versions
 from training.evaluate.audit.predictions import THRESHOLD_KINDS
 from training.evaluate.audit.select import Filter, Selection
 from training.evaluate.audit.session import Audit
@@ -165,7 +165,12 @@ def build_report(
     audit.evidence.work_out(wrong.rows.tolist(), progress)
     summary = audit.summary(chosen)
     shown = _shown(audit, _to_show(audit, wrong, pictures), progress)
-    run = {"seconds": {"report": time.perf_counter() - start}, "versions": versions(), **_of_shown(audit, shown)}
+    run = {
+        "request": {"labels": list(chosen.labels), "group": chosen.group, "pictures": pictures},
+        "seconds": {"report": time.perf_counter() - start},
+        "versions": versions(),
+        **_of_shown(audit, shown),
+    }
     return Report({**about(audit), **run}, summary, verdict_rows(audit), shown)
 
 
@@ -237,7 +242,9 @@ def write_report(
     pictures: int = PICTURES,
     progress: Progress | None = None,
 ) -> Report:
-    """Write the report of ``audit`` to ``folder``, completely or not at all, and return it.
+    """Write the report of ``audit`` to ``folder``, completely or not at all, and return it as ``audit.json`` has it.
+
+    The other files stand in there with size and SHA-256.
 
     Raises
     ------
@@ -257,8 +264,9 @@ def write_report(
         (partial / TABLES).mkdir()
         for name, rows in report.summary.tables().items():
             (partial / TABLES / f"{name}.csv").write_text(to_csv(map(with_display_name, rows)), encoding="utf-8")
-        text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
-        (partial / JSON_FILE).write_text(text + "\n", encoding="utf-8")
         (partial / PAGE_FILE).write_text(page(report), encoding="utf-8")
         write_pdf(partial / PDF_FILE, report)
+        report = replace(report, about={**report.about, "files": file_entries(partial)})
+        text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
+        (partial / JSON_FILE).write_text(text + "\n", encoding="utf-8")
     return report

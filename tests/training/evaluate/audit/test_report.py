@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -93,6 +94,21 @@ def test_the_report_is_written_whole(audited: CohortStore, tmp_path: Path) -> No
     with pytest.raises(InputError, match="holds other things"):
         write_report(out, Audit(audited), pictures=0)
     assert (out / "thesis.txt").read_text() == "years"
+
+
+def test_the_report_names_its_files_by_hash(audited: CohortStore, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    report = write_report(out, Audit(audited), Filter(group="lung"), pictures=1)
+    document = json.loads((out / "audit.json").read_text())
+    files = {one["path"]: one for one in document["files"]}
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert set(files) == written - {"audit.json"}
+    assert {"verdicts.csv", "audit.html", "audit.pdf"} < set(files)
+    for path, one in files.items():
+        data = (out / path).read_bytes()
+        assert (one["bytes"], one["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    assert document["request"] == {"labels": [], "group": "lung", "pictures": 1}
+    assert report.to_dict()["files"] == document["files"]
 
 
 def test_the_report_needs_no_ct_and_no_verdict(store: CohortStore, tmp_path: Path) -> None:
