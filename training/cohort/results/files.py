@@ -241,7 +241,8 @@ def _other_schema(folder: Path, version: Any) -> Any:
     fact = f"is a cohort store of schema {version}, this program reads schema {SCHEMA_VERSION}"
     if isinstance(version, int) and version < SCHEMA_VERSION:
         fact += ", in which files that are missing are noticed"
-        return error("wrong-schema", fact, "Make it again with `hirescam batch`, in another folder.", folder.name)
+        way_out = "Make it again with `hirescam batch`, in another folder or after deleting this one."
+        return error("wrong-schema", fact, way_out, folder.name)
     return error("wrong-schema", fact, "Update hirescam-napari.", folder.name)
 
 
