@@ -86,8 +86,9 @@ def find_mediastinum(ct: Analysis, inside: Mask, lungs: Lungs, spine: Spine, car
     union = _above(both, UNION_MM / ct.spacing_mm[0])
     levels = _levels(ct, lungs, spine, carina)
     bounds = _Bounds(ct.hu.shape[1:], ct.spacing_mm[0] / ct.spacing_mm[2])
-    dome = min(levels.right_dome, levels.left_dome)
-    chest = above_diaphragm(both, ct.spacing_mm, dome, _heart(ct, carina))
+    domes = (levels.right_dome, levels.left_dome)
+    dome = min(domes)
+    chest = above_diaphragm(lungs, ct.spacing_mm, domes, _heart(ct, carina))
     chest[levels.bottom + 1 :] = False
     free = np.zeros_like(out)
     for index in np.flatnonzero(both.any(axis=(1, 2))).tolist():

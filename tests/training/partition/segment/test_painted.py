@@ -49,6 +49,14 @@ def test_bones_and_what_lies_below_the_diaphragm_stay_out_of_it(painted, result,
     assert (result.labels == 3)[mask].mean() <= most
 
 
+@pytest.mark.parametrize(("lobes", "below"), [("lung_lower_lobe_left", 0), ("_left", 60), ("_right", 60), ("", 70)])
+def test_airless_bases_do_not_cut_the_heart(painted, lobes, below) -> None:
+    airless = sum((m for n, m in painted.organs.items() if n.startswith("lung_") and lobes in n), painted.right & False)
+    airless &= np.arange(len(airless))[:, None, None] > below
+    mediastinum = segment_organs(painted.with_hu(np.where(airless, 30, painted.volume.hu)).volume).labels == 3
+    assert mediastinum[painted.organs["heart"]].mean() >= 0.97
+
+
 def test_contrast_in_heart_and_vessels_changes_nothing(painted, dice) -> None:
     hu = painted.volume.hu.astype(int)
     for name in ("heart", "aorta", "superior_vena_cava", "pulmonary_vein", "inferior_vena_cava"):
