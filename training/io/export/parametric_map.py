@@ -14,6 +14,7 @@ from training.explain.result import METHOD_NAMES, Explanation, Method
 from training.geometry import Geometry
 from training.io.atomic import atomic_path
 from training.io.export.dicom_seg import NOT_FOR_CLINICAL_USE, equipment, volume_for
+from training.io.export.references import add_frame_references
 from training.io.export.source import SourceImages, refusals_of_highdicom
 from training.io.orient import canonical_order
 from training.labels import display_name
@@ -51,7 +52,8 @@ def write_parametric_map(
     """Write the signed map of ``label`` to ``path`` (.dcm), complete or not at all.
 
     Values are stored as 32-bit floats, one pixel a cell, so that those of HiResCAM add up to the score without the
-    bias. The map refers to all source images, a frame to an image by itself only where it lies exactly on one.
+    bias. The map refers to all source images, and every frame to those whose slices its cells overlap
+    (:mod:`training.io.export.references`).
 
     Raises
     ------
@@ -82,7 +84,9 @@ def _parametric_map(
     }
     pixels = volume_for(values, grid, source)
     with refusals_of_highdicom(source):
-        return hd.pm.ParametricMap(source_images=list(source.headers), pixel_array=pixels, **elements)
+        made = hd.pm.ParametricMap(source_images=list(source.headers), pixel_array=pixels, **elements)
+    add_frame_references(made, grid, source)
+    return made
 
 
 def _mapping(name: str, method: Method, reach: float) -> hd.pm.RealWorldValueMapping:

@@ -15,6 +15,7 @@ from training.geometry import Geometry
 from training.io.export.dicom_seg import read_dicom_seg, write_dicom_seg
 from training.io.export.parametric_map import read_parametric_map, write_parametric_map
 from training.io.export.source import read_source
+from training.io.orient import canonical_order
 from training.issues import InputError
 
 LABEL = "airspace disease"
@@ -66,6 +67,65 @@ def test_a_map_refers_to_the_series(scene: Any, tmp_path: Path) -> None:
     assert found.words.startswith("Grad-CAM: ")
 
 
+def images_at(folder: Path) -> dict[str, np.ndarray]:
+    """Positions of the source images by their identifiers, as stored."""
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in folder.glob("*.dcm")]
+    return {str(one.SOPInstanceUID): np.array(one.ImagePositionPatient, dtype=float) for one in headers}
+
+
+def sources_of(frame: pydicom.Dataset) -> list[pydicom.Dataset]:
+    return [one for item in frame.DerivationImageSequence for one in item.SourceImageSequence]
+
+
+def normal_of(folder: Path) -> np.ndarray:
+    cosines = np.array(pydicom.dcmread(next(folder.glob("*.dcm"))).ImageOrientationPatient, dtype=float)
+    return np.cross(cosines[:3], cosines[3:])
+
+
+def test_each_frame_on_a_slice_refers_to_the_image_at_its_position(scene: Any, tmp_path: Path) -> None:
+    """Slice groups of one slice each, over the CT's own slices: one image a frame, and another for each."""
+    source = read_source(scene.folder)
+    n = scene.explanation.cells.n_cells[0]
+    step = scene.explanation.input_geometry.shape[0] // n
+    shape = scene.explanation.input_geometry.shape
+    grid = source.geometry.subgrid((-(step - 1) / (2 * step), 0, 0), (1 / step, 0.5, 0.5), shape)
+    placed = replace(scene.explanation, input_geometry=grid)
+    assert np.allclose(placed.geometry().spacing_mm[0], source.geometry.spacing_mm[0])
+    write_parametric_map(tmp_path / "m.dcm", placed, LABEL, "hirescam", source)
+    written, images, normal = pydicom.dcmread(tmp_path / "m.dcm"), images_at(scene.folder), normal_of(scene.folder)
+    named = []
+    for frame in written.PerFrameFunctionalGroupsSequence:
+        (one,) = sources_of(frame)
+        place = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
+        nearest = min(images, key=lambda uid: abs(float((place - images[uid]) @ normal)))
+        assert abs(float((place - images[nearest]) @ normal)) < 1e-3
+        assert one.ReferencedSOPInstanceUID == nearest
+        assert one.ReferencedSOPClassUID == pydicom.uid.CTImageStorage
+        assert one.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
+        assert one.SpatialLocationsPreserved == "NO"
+        named.append(nearest)
+    assert len(set(named)) == n
+    values, _ = canonical_order(placed.map(LABEL), placed.geometry().affine)
+    assert np.array_equal(read_parametric_map(tmp_path / "m.dcm").values, values)
+
+
+def test_each_frame_of_thick_cells_refers_to_the_images_that_it_overlaps(scene: Any, tmp_path: Path) -> None:
+    source, shape = read_source(scene.folder), scene.explanation.input_geometry.shape
+    step = [(n - 1) / (m - 1) for n, m in zip(source.geometry.shape, shape, strict=True)]
+    placed = replace(scene.explanation, input_geometry=source.geometry.subgrid((0, 0, 0), step, shape))
+    write_parametric_map(tmp_path / "m.dcm", placed, LABEL, "hirescam", source)
+    written, images, normal = pydicom.dcmread(tmp_path / "m.dcm"), images_at(scene.folder), normal_of(scene.folder)
+    half_cell, half_slice = placed.geometry().spacing_mm[0] / 2, source.geometry.spacing_mm[0] / 2
+    several = 0
+    for frame in written.PerFrameFunctionalGroupsSequence:
+        place = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
+        apart = {uid: abs(float((place - at) @ normal)) for uid, at in images.items()}
+        named = {str(one.ReferencedSOPInstanceUID) for one in sources_of(frame)}
+        assert named == {uid for uid, mm in apart.items() if mm < half_cell + half_slice - 0.05}
+        several += len(named) > 1
+    assert several
+
+
 def test_maps_along_the_patient_s_axes_of_an_oblique_series(scene: Any, tmp_path: Path) -> None:
     """As models make them: the frames are not parallel to the images, and the object still names the series."""
     middle = scene.volume.geometry.to_world([(n - 1) / 2 for n in scene.volume.geometry.shape])
@@ -77,6 +137,20 @@ def test_maps_along_the_patient_s_axes_of_an_oblique_series(scene: Any, tmp_path
     assert np.array_equal(found.values, placed.map(LABEL))
     assert found.geometry.allclose(placed.geometry(), atol_mm=1e-3)
     assert set(found.source_uids) == uids_of(scene.folder)
+
+
+def test_frames_that_run_across_the_images_refer_to_all_that_they_cross(scene: Any, tmp_path: Path) -> None:
+    """A map along the patient's axes, with its cells over the middle of the CT."""
+    middle = scene.volume.geometry.to_world([(n - 1) / 2 for n in scene.volume.geometry.shape])
+    grid = Geometry.canonical(scene.explanation.input_geometry.shape, (1.0, 1.0, 1.0))
+    cells = replace(scene.explanation, input_geometry=grid).geometry()
+    moved = middle - cells.to_world([(n - 1) / 2 for n in cells.shape])
+    placed = replace(scene.explanation, input_geometry=Geometry.canonical(grid.shape, grid.spacing_mm, moved))
+    write_parametric_map(tmp_path / "m.dcm", placed, LABEL, "hirescam", read_source(scene.folder))
+    across = not np.allclose(np.abs(normal_of(scene.folder)), (0, 0, 1))
+    for frame in pydicom.dcmread(tmp_path / "m.dcm").PerFrameFunctionalGroupsSequence:
+        named = {str(one.ReferencedSOPInstanceUID) for one in sources_of(frame)}
+        assert named == uids_of(scene.folder) if across else 1 <= len(named) <= 3
 
 
 def test_nothing_leads_to_the_patient_unless_asked(axial: Any, synthetic: ModuleType, tmp_path: Path) -> None:
@@ -101,6 +175,16 @@ def test_an_enhanced_image_is_referred_to_frame_by_frame(axial: Any, synthetic: 
     found = read_dicom_seg(tmp_path / "s.dcm")
     assert np.array_equal(found.labels, axial.organs.labels)
     assert set(found.source_uids) == {str(image.SOPInstanceUID)}
+    write_parametric_map(tmp_path / "m.dcm", axial.explanation, LABEL, "hirescam", source)
+    heights = [
+        float(f.PlanePositionSequence[0].ImagePositionPatient[2]) for f in image.PerFrameFunctionalGroupsSequence
+    ]
+    for frame in pydicom.dcmread(tmp_path / "m.dcm").PerFrameFunctionalGroupsSequence:
+        z = float(frame.PlanePositionSequence[0].ImagePositionPatient[2])
+        numbers = [one.ReferencedFrameNumber for one in sources_of(frame)]
+        nearest = int(np.argmin(np.abs(np.array(heights) - z))) + 1
+        assert nearest in numbers
+        assert {one.ReferencedSOPInstanceUID for one in sources_of(frame)} == {image.SOPInstanceUID}
 
 
 def test_small_differences_of_orientation_do_not_stop_it(axial: Any, synthetic: ModuleType, tmp_path: Path) -> None:
