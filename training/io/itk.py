@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813 - its usual name
 
 from training.geometry import FloatArray
 from training.io.assemble import assemble, damaged, refused
 from training.volume import Volume
+
+SOFTWARE = f"SimpleITK {sitk.Version.VersionString()}"
+"""For the provenance of what is read here."""
 
 _HEADER_BYTES = 65536
 _SPACES = {
@@ -29,8 +34,25 @@ def read_nrrd(path: Path) -> Volume:
     Raises
     ------
     InputError
-        Truncated or damaged; not one plain volume; no or unknown anatomical space; not HU.
+        As :func:`stored_nrrd`; not HU.
     """
+    image = _nrrd(path)
+    return assemble(sitk.GetArrayViewFromImage(image), _affine(image), path, "nrrd", SOFTWARE)
+
+
+def stored_nrrd(path: Path) -> tuple[npt.NDArray[Any], FloatArray]:
+    """Return values (slice, row, column) and affine (LPS mm) of a NRRD file, without asking whether they make a CT.
+
+    Raises
+    ------
+    InputError
+        Truncated or damaged; not one plain volume; no or unknown anatomical space.
+    """
+    image = _nrrd(path)
+    return sitk.GetArrayFromImage(image), _affine(image)
+
+
+def _nrrd(path: Path) -> sitk.Image:
     fields = _text_fields(path, ":", stop="")
     space = fields.get("space", "").lower()
     if space not in _SPACES:
@@ -44,7 +66,7 @@ def read_nrrd(path: Path) -> Volume:
     units = fields.get("space units", "mm").replace('"', "").lower().split()
     if any(unit not in ("mm", "millimeter", "millimetre") for unit in units):
         raise refused("wrong-unit", f"its lengths are in {units[0]!r}, not mm", _WAY_OUT, path)
-    return _read(path, "NrrdImageIO", "nrrd")
+    return _read(path, "NrrdImageIO")
 
 
 def read_meta(path: Path) -> Volume:
@@ -53,8 +75,25 @@ def read_meta(path: Path) -> Volume:
     Raises
     ------
     InputError
-        Truncated or damaged; data file missing; no orientation, position or spacing; not HU.
+        As :func:`stored_meta`; not HU.
     """
+    image = _meta(path)
+    return assemble(sitk.GetArrayViewFromImage(image), _affine(image), path, "metaimage", SOFTWARE)
+
+
+def stored_meta(path: Path) -> tuple[npt.NDArray[Any], FloatArray]:
+    """Return values (slice, row, column) and affine (LPS mm) of a MetaImage file, as :func:`stored_nrrd`.
+
+    Raises
+    ------
+    InputError
+        Truncated or damaged; data file missing; not one plain volume; no orientation, position or spacing.
+    """
+    image = _meta(path)
+    return sitk.GetArrayFromImage(image), _affine(image)
+
+
+def _meta(path: Path) -> sitk.Image:
     fields = _text_fields(path, "=", stop="elementdatafile")
     oriented = any(name in fields for name in _META_ORIENTATION)
     placed = any(name in fields for name in ("offset", "position", "origin"))
@@ -66,7 +105,7 @@ def read_meta(path: Path) -> Volume:
     if data_file.upper() not in ("LOCAL", "LIST") and "%" not in data_file and not (path.parent / data_file).is_file():
         fact = f"the file with its voxels, {Path(data_file).name!r}, is missing"
         raise refused("damaged-file", fact, "Copy both files into the same folder.", path)
-    return _read(path, "MetaImageIO", "metaimage")
+    return _read(path, "MetaImageIO")
 
 
 def _lines_after(path: Path, field: str) -> list[str]:
@@ -106,12 +145,12 @@ def _text_fields(path: Path, separator: str, stop: str) -> dict[str, str]:
     return fields
 
 
-def _read(path: Path, image_io: str, source: str) -> Volume:
+def _read(path: Path, image_io: str) -> sitk.Image:
     reader = sitk.ImageFileReader()
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))
     try:
-        image = reader.Execute()
+        image: sitk.Image = reader.Execute()
     except RuntimeError as failure:
         raise damaged(path, _last_line(failure, path)) from failure
     if image.GetNumberOfComponentsPerPixel() != 1:
@@ -122,8 +161,7 @@ def _read(path: Path, image_io: str, source: str) -> Volume:
     if image.GetDimension() != 3:
         fact = f"it has {image.GetDimension()} axes, not 3"
         raise refused("wrong-rank", fact, "Export one volume per file.", path)
-    values = sitk.GetArrayViewFromImage(image)
-    return assemble(values, _affine(image), path, source, f"SimpleITK {sitk.Version.VersionString()}")
+    return image
 
 
 def _affine(image: sitk.Image) -> FloatArray:

@@ -86,7 +86,7 @@ def read_ct(
         Anything wrong with the input; the issues name file, fact and way out.
     """
     source = Path(path)
-    with _readable(source):
+    with readable(source):
         kind = find_kind(source)
         if kind is Kind.DICOM:
             from training.io.dicom import read_dicom
@@ -107,7 +107,7 @@ def list_series(path: str | os.PathLike[str]) -> tuple[SeriesInfo, ...]:
         There is nothing to read, or the one volume cannot be read.
     """
     source = Path(path)
-    with _readable(source):
+    with readable(source):
         kind = find_kind(source)
         if kind is Kind.DICOM:
             from training.io.dicom import list_series as list_dicom_series
@@ -156,7 +156,7 @@ def _read_file(path: Path, kind: Kind) -> Volume:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Turn a refusal by the operating system, or memory that does not suffice, into words."""
     try:
         yield

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.geometry import Geometry
+from training.io.masks import read_mask
 from training.issues import InputError, error
 from training.partition.grids import nearest_labels
 from training.partition.organs import LEFT_LUNG, MEDIASTINUM, ORGAN_NAMES, RIGHT_LUNG
@@ -103,36 +104,10 @@ def _separate(files: dict[int, Path], target: Geometry) -> npt.NDArray[np.uint8]
 
 
 def _read(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
-    """Return values (slice, row, column in the file's own order) and geometry."""
+    """Return values (slice, row, column) and geometry."""
     if not path.is_file():
         raise _refused("no-masks", f"{path.name}: there is no such file", FORMS)
-    if path.name.endswith((".nii", ".nii.gz")):
-        from training.io.nifti import read_stored
-
-        stored = read_stored(path)
-        values = stored.values * stored.slope + stored.intercept
-        affine = stored.affine
-    else:
-        values, affine = _read_itk(path)
-    values = values.reshape(values.shape[:3]) if values.ndim > 3 and values[0, 0, 0].size == 1 else values
-    if values.ndim != 3:
-        raise _refused("mask-rank", f"{path.name}: it has {values.ndim} axes, not 3", FORMS)
-    return values, Geometry((values.shape[0], values.shape[1], values.shape[2]), affine)
-
-
-def _read_itk(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
-    import SimpleITK as sitk  # noqa: N813 - its usual name; needed for these files only
-
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as failure:
-        raise _refused("damaged-file", f"{path.name}: it cannot be read", FORMS) from failure
-    direction = np.asarray(image.GetDirection(), dtype=np.float64).reshape(image.GetDimension(), -1)
-    affine = np.eye(4)
-    if image.GetDimension() == 3:
-        affine[:3, :3] = (direction * np.asarray(image.GetSpacing()))[:, ::-1]
-        affine[:3, 3] = image.GetOrigin()
-    return sitk.GetArrayFromImage(image), affine
+    return read_mask(path)
 
 
 def _refused(code: str, fact: str, way_out: str) -> InputError:

@@ -88,7 +88,7 @@ def test_other_values_other_places_and_missing_files_are_refused(tmp_path, label
     (tmp_path / "empty").mkdir()
     assert refusal(tmp_path / "empty").code == "no-masks"
     (tmp_path / "broken.nrrd").write_text("NRRD0004\n")
-    assert refusal(tmp_path / "broken.nrrd").code == "damaged-file"
+    assert refusal(tmp_path / "broken.nrrd").code == "no-geometry"  # nothing says where left and right are
 
 
 def test_masks_without_any_organ_are_called_that(tmp_path, labels) -> None:
