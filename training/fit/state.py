@@ -7,7 +7,6 @@ so that a file that a disk or a copy has changed is refused, not trained on with
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from training.io.atomic import atomic_path, readable_by_others
 from training.issues import InputError, error
+from training.models.tensorfile import CHECKSUM, is_whole, sealed
 
 FORMAT = "hirescam-training-state-3"
 EARLIER_FORMAT = "hirescam-training-state-2"
@@ -95,9 +95,8 @@ def save_state(
             if value is not None:
                 tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
     header = {"format": FORMAT, "place": json.dumps(asdict(place)), "recipe": json.dumps(recipe)}
-    header["sha256"] = _digest(header, tensors)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        save_file(tensors, temporary, metadata=sealed(header, tensors))
         readable_by_others(temporary)
 
 
@@ -135,19 +134,10 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if header.get("format") not in (FORMAT, EARLIER_FORMAT):
         fact = f"is not the state of a training run that this program can read ({header.get('format', 'no format')})."
         raise InputError(error("bad-state", fact, _WAY_OUT, path.name))
-    if ("sha256" in header or header["format"] == FORMAT) and header.get("sha256") != _digest(header, tensors):
+    if (header["format"] == FORMAT and CHECKSUM not in header) or not is_whole(header, tensors):
         fact = "is damaged: it does not match its checksum."
         raise InputError(error("bad-state", fact, _WAY_OUT, path.name))
     return header, tensors
-
-
-def _digest(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of names, types, shapes and values of all tensors, and of the header but the digest itself."""
-    digest = hashlib.sha256(json.dumps({k: v for k, v in header.items() if k != "sha256"}, sort_keys=True).encode())
-    for name, value in sorted(tensors.items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from training.models.build import NETWORKS
 from training.models.config import NetworkConfig
 from training.models.model import CheckpointMetadata, Model, labels_misfit, spec_misfit
 from training.models.network import Network
-from training.models.tensorfile import file_sha256, read_header, read_tensors, refused
+from training.models.tensorfile import file_sha256, is_whole, read_header, read_tensors, refused, sealed
 from training.preprocess import InputSpec
 from training.words import counted
 
@@ -54,8 +54,9 @@ def save_checkpoint(path: str | Path, model: Model) -> str:
     path = Path(path)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
     _check_finite(tensors, path)
+    header = sealed({FORMAT: json.dumps(_metadata(model), allow_nan=False)}, tensors)
     with atomic_path(path) as partial:
-        save_file(tensors, partial, metadata={FORMAT: json.dumps(_metadata(model), allow_nan=False)})
+        save_file(tensors, partial, metadata=header)
         readable_by_others(partial)
         return file_sha256(partial)
 
@@ -182,6 +183,9 @@ def _load_network(path: Path, config: NetworkConfig, header: dict[str, Any]) -> 
     tensors = read_tensors(path)
     network = network.to_empty(device="cpu").eval()
     load_state(network, tensors, path)
+    if not is_whole(header["__metadata__"], tensors):
+        fact = "it is damaged: it does not match its checksum."
+        raise refused("checkpoint-checksum", fact, "Download or copy the file again.", path)
     return network
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from training.issues import InputError, error
 
 MAX_HEADER_BYTES = 100 * 2**20
 """Longest safetensors header, as the format itself limits it."""
+
+CHECKSUM = "sha256"
+"""Key of a header's checksum."""
 
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 """How files of torch.save begin: a zip archive with a pickle, or a bare pickle of protocol 2 to 5."""
@@ -108,6 +112,25 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sealed(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return the header with the checksum by which :func:`is_whole` knows that neither it nor a tensor has changed."""
+    return {**header, CHECKSUM: _digest(header, tensors)}
+
+
+def is_whole(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> bool:
+    """Return False if a header of :func:`sealed` does not match; one without a checksum is taken as it is."""
+    return CHECKSUM not in header or header[CHECKSUM] == _digest(header, tensors)
+
+
+def _digest(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of names, types, shapes and values of all tensors, and of the header but the digest itself."""
+    digest = hashlib.sha256(json.dumps({k: v for k, v in header.items() if k != CHECKSUM}, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _truncated(path: Path) -> InputError:

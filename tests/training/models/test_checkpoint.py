@@ -180,6 +180,22 @@ def test_hash_mismatch_is_refused(saved: Path) -> None:
     assert code_of(saved, Expected(sha256="0" * 64)) == "checkpoint-hash"
 
 
+def test_a_changed_byte_is_noticed(saved: Path) -> None:
+    content = saved.read_bytes()
+    for place in (len(content) - 1, len(content) - 1000):
+        saved.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert code_of(saved) == "checkpoint-checksum"
+    threshold, other = rb"\"threshold\": {\"nodule\": 0.4", rb"\"threshold\": {\"nodule\": 0.5"
+    assert threshold in content
+    saved.write_bytes(content.replace(threshold, other))
+    assert code_of(saved) == "checkpoint-checksum"
+
+
+def test_checkpoints_without_a_checksum_are_read(saved: Path) -> None:
+    rewrite(saved, lambda d: d.update(licence="CC0"))
+    assert load_checkpoint(saved).metadata.licence == "CC0"
+
+
 def test_unknown_versions_are_refused(saved: Path) -> None:
     rewrite(saved, lambda d: d.update(format_version=2))
     assert code_of(saved) == "checkpoint-version"
