@@ -34,7 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 
 USAGE_CODES = frozenset(
     "bad-setting device-unknown map-variant model-unknown no-preset no-such-label no-such-layout no-such-series "
-    "options-clash precision-unknown too-many-inputs unknown-setting".split()
+    "options-clash precision-unknown source-option too-many-inputs unknown-setting".split()
 )
 """Codes of issues that say that the command itself must be changed, not a file: exit code 2."""
 

@@ -96,7 +96,7 @@ def prepare_batch(data: Path, store: Path, settings: BatchSettings, memo: Path |
     """
     kept = store / LABELS_FOLDER
     memo = kept if kept.is_dir() else memo
-    origin = Origin(data.resolve(), settings.kind, settings.keep_names, memo, os.cpu_count() or 1)
+    origin = Origin(data.resolve(), settings.kind, settings.keep_names, memo, os.cpu_count() or 1, settings.source)
     source = origin.source()
     if source is None:
         raise InputError(error("no-cohort", "there is no such folder or table", "Check the path.", data.name))

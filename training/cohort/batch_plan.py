@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from training.cohort.results.plan import Plan
 from training.cohort.results.sources import Origin
 from training.cohort.results.store import LEFT, RIGHT
 from training.cohort.sources import Record
+from training.cohort.sources.options import Options, made_with
 from training.explain.explainer import MapVariant, model_info
 from training.issues import Issue, warning
 from training.labels import find_label, is_known
@@ -49,6 +50,8 @@ class BatchSettings:
         Call the cases as the table calls them, which may be patients' names.
     organ_cache
         Folder in which organs are kept for other models over the same cases; None keeps none.
+    source
+        Options of the cohort's layout, see :mod:`training.cohort.sources.options`.
     """
 
     model: str
@@ -62,11 +65,13 @@ class BatchSettings:
     heuristic: Literal["paper", "authors"] = "paper"
     keep_names: bool = False
     organ_cache: Path | None = None
+    source: Options = field(default_factory=dict)
 
     def kept(self) -> dict[str, Any]:
         """Return what changes the results, as plain JSON types."""
         names = ("splits", "precision", "maps", "organs", "heuristic")
-        return {name: value for name, value in asdict(self).items() if name in names}
+        settings = {name: getattr(self, name) for name in names}
+        return settings | ({"source": made_with(self.source)} if self.source else {})
 
 
 def plan_of(

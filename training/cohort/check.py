@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from training.cohort.sources import Listing, Record, Source, find_source
+from training.cohort.sources.options import Options
 from training.cohort.sources.tables import first
 from training.io.nifti import check_nifti_header
 from training.io.npz import check_npz_header
@@ -66,6 +67,7 @@ def run(
     deep: bool = False,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    options: Options | None = None,
 ) -> CheckReport:
     """Check the cohort at ``data`` (folder or table); the command ``check``.
 
@@ -77,15 +79,17 @@ def run(
         Read every CT completely, not only its header.
     progress, cancelled
         As everywhere.
+    options
+        Of the layout, see :mod:`training.cohort.sources.options`.
 
     Raises
     ------
     InputError
-        ``data`` is no cohort, or a table cannot be read at all.
+        ``data`` is no cohort, or a table cannot be read at all; an option is not one of its layout.
     Cancelled
         If ``cancelled`` said so.
     """
-    return check_table(find_source(data, kind), deep, progress, cancelled)
+    return check_table(find_source(data, kind, options=options), deep, progress, cancelled)
 
 
 def check_table(

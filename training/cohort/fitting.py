@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from training.cohort.output import check_cache_folder, check_own_folder
 from training.cohort.sources import CohortDataset, by_split, checked, find_source
+from training.cohort.sources.options import changed
 from training.fit import TrainConfig, Trained, load_config, override, to_toml, train
 from training.fit.log import counted_from_1
 from training.fit.network import input_spec
@@ -36,8 +38,11 @@ def settings(
     changes: Iterable[str],
     own: Mapping[str, object] | None = None,
     resumed: Path | None = None,
+    source: Iterable[str] = (),
 ) -> TrainConfig:
     """Return the preset ``name``, changed by a TOML ``file``, by ``section.name=value`` and by ``own`` options.
+
+    ``source`` are options of the cohort's layout, ``name=value``; paths among them become absolute.
 
     Without a preset and a file, the settings of the run in the folder ``resumed`` come first; else preset ``paper``.
 
@@ -56,6 +61,10 @@ def settings(
         faults += refusal.issues
     try:
         config = override(config, [*changes, *(f"{key}={json.dumps(value)}" for key, value in (own or {}).items())])
+    except InputError as refusal:
+        faults += refusal.issues
+    try:
+        config = replace(config, source=changed(config.source, source))
     except InputError as refusal:
         faults += refusal.issues
     if faults:
@@ -99,7 +108,8 @@ def open_cases(
     InputError
         ``data`` is no cohort, its tables have errors, or no case is of the split ``train``.
     """
-    source = find_source(data, kind, cache / "reports", min(MAX_LABELLERS, os.cpu_count() or 1))
+    labellers = min(MAX_LABELLERS, os.cpu_count() or 1)
+    source = find_source(data, kind, cache / "reports", labellers, config.source.given())
     listing = checked(source)
     splits = by_split(source, listing, input_spec(config), cache)
     if "train" not in splits:

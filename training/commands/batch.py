@@ -18,6 +18,7 @@ from training.commands.choices import (
     Precision,
     PrecisionOption,
     SchedulerOption,
+    SourceOption,
     Stand,
     StandOption,
 )
@@ -64,6 +65,7 @@ def batch(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the store; one that is there is continued.")],
     model: ModelOption = "demo",
     kind: LayoutOption = None,
+    source: SourceOption = None,
     split: Annotated[
         list[Split] | None, typer.Option("--split", show_default="all", help="Which cases; repeatable.")
     ] = None,
@@ -112,6 +114,7 @@ def batch(
     """Explain every CT of a cohort into one store, from which all maps follow. Not for clinical use."""
     with reported(as_json):
         from training.cohort.batch import BatchSettings, open_for_filling, prepare_batch, run_batch
+        from training.cohort.sources.options import source_options
 
         settings = BatchSettings(
             model,
@@ -125,6 +128,7 @@ def batch(
             heuristic.value,
             keep_names,
             organ_cache,
+            source_options(source or ()),
         )
         say("Reading the cohort's tables and the model.")
         with TemporaryDirectory() as memo:

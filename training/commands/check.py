@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from training.commands.choices import LayoutOption
+from training.commands.choices import LayoutOption, SourceOption
 from training.console import ERROR, AsJson, emit, print_table, progress_bars, reported, say_issues
 from training.labels import display_name
 from training.words import agreed, counted
@@ -22,6 +22,7 @@ SHOWN = 10
 def check(
     data: Annotated[Path, typer.Argument(help="Folder or table of a cohort.")],
     kind: LayoutOption = None,
+    source: SourceOption = None,
     deep: Annotated[bool, typer.Option("--deep", help="Read every CT completely. Default: its header.")] = False,
     every: Annotated[
         bool, typer.Option("--all", help="Print the counts of all labels. Default: of those with most cases.")
@@ -31,9 +32,11 @@ def check(
     """Check a cohort before training on it: columns, duplicate cases, values, missing volumes."""
     with reported(as_json):
         from training.cohort.check import run
+        from training.cohort.sources.options import source_options
 
+        options = source_options(source or ())
         with progress_bars() as progress:
-            found = run(data, None if kind is None else kind.value, deep, progress)
+            found = run(data, None if kind is None else kind.value, deep, progress, options=options)
         if as_json:
             emit(found.to_dict())
         else:

@@ -76,6 +76,16 @@ RepairOption = Annotated[
 LayoutOption = Annotated[
     Layout | None, typer.Option("--kind", show_default="found out", help="How the cohort lies on the disk.")
 ]
+SourceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        metavar="NAME=VALUE",
+        show_default="none",
+        help="How the cohort's tables are read; repeatable. RAD-ChestCT: subset=FILE, volumes=FOLDER; CT-RATE: "
+        "labels=reports|published, validation_share=0.1; a table: extra_labels=COLUMN,COLUMN.",
+    ),
+]
 SchedulerOption = Annotated[
     str | None,
     typer.Option("--scheduler", show_default="none", help="Address of a dask scheduler, to work on many machines."),

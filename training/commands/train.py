@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.commands.choices import LayoutOption
+from training.commands.choices import LayoutOption, SourceOption
 from training.console import AsJson, emit, progress_bars, reported, say, wrote
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def train(
         typer.Option(show_default="needed", help="Folder or table of a cohort. Preset demo makes its own without."),
     ] = None,
     kind: LayoutOption = None,
+    source: SourceOption = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -78,19 +80,22 @@ def train(
     """
     with reported(as_json):
         from training.cohort.fitting import check_run_folder, settings
+        from training.cohort.sources.options import as_texts
 
         named = {"run.epochs": epochs, "run.seed": seed, "run.name": name}
         own = {key: value for key, value in named.items() if value is not None}
-        chosen = settings(preset and preset.value, config, change or (), own, output if resume else None)
+        chosen = settings(preset and preset.value, config, change or (), own, output if resume else None, source or ())
         if print_settings:
             _print_settings(chosen, as_json)
             return
         if output is None or (data is None and preset is not Preset.DEMO):
             raise typer.BadParameter("--output DIR and --data DIR are needed; preset demo needs --output only")
+        if data is None and chosen.source.given():
+            raise typer.BadParameter("--source needs --data: preset demo makes its own phantoms")
         check_run_folder(output, resume)
         layout = None if kind is None else kind.value
         made = _demo(chosen, output, resume) if data is None else _trained(chosen, data, output, resume, layout, cache)
-        _print_result(made, output, data, as_json)
+        _print_result(made, output, data, as_json, as_texts(chosen.source.given()))
 
 
 def _trained(
@@ -134,7 +139,9 @@ def _print_settings(config: TrainConfig, as_json: bool) -> None:
         typer.echo(to_toml(config))
 
 
-def _print_result(document: dict[str, Any], output: Path, data: Path | None, as_json: bool) -> None:
+def _print_result(
+    document: dict[str, Any], output: Path, data: Path | None, as_json: bool, source: Sequence[str] = ()
+) -> None:
     from training.fit.processes import is_main
 
     if not is_main():
@@ -145,7 +152,7 @@ def _print_result(document: dict[str, Any], output: Path, data: Path | None, as_
     model = output / str(document["best" if "best" in document else "model"])
     if "epochs_done" in document:
         typer.echo(f"{best_words(document)}: {model}")
-    given = "DATA" if data is None else data
+    given = " ".join(["DATA" if data is None else str(data), *(f"--source {shlex.quote(text)}" for text in source)])
     typer.echo(
         f"For research only, not for clinical use. Next: hirescam view CT --model {model}, or for the cohort\n"
         f"hirescam batch {given} --model {model} -o STORE, then hirescam evaluate STORE -o RESULTS."

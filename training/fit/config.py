@@ -24,6 +24,7 @@ from training.fit.settings import (
     ModelSettings,
     OptimizerSettings,
     RunSettings,
+    SourceSettings,
 )
 from training.issues import InputError, Issue, error
 
@@ -40,6 +41,7 @@ class TrainConfig:
     loss: LossSettings = field(default_factory=LossSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     run: RunSettings = field(default_factory=RunSettings)
+    source: SourceSettings = field(default_factory=SourceSettings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, under the names that TOML and the command line use."""

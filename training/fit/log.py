@@ -11,10 +11,13 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.fit.state import EpochRecord, Place
 from training.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from training.fit.board import Board
 
 STEPS_FILE, EPOCHS_FILE, TENSORBOARD_FOLDER = "steps.csv", "epochs.csv", "tensorboard"
 
@@ -42,6 +45,10 @@ class RunLog:
 
     Logs of an earlier version, which counted from 0, are counted anew when their run goes on.
 
+    Every step is in its files when :meth:`step` returns, so a kill takes nothing that a kept state counts as done but
+    the epoch that this state ended: it is logged again when the run goes on, with its last step, under a mark that
+    makes TensorBoard drop what it has from that step on. Without TensorBoard's files all is logged again.
+
     Parameters
     ----------
     folder
@@ -55,7 +62,7 @@ class RunLog:
     def __init__(self, folder: Path | None, place: Place, tensorboard: bool) -> None:
         self._folder = folder
         self._stream: io.TextIOWrapper | None = None
-        self._board: Any = None
+        self._board: Board | None = None
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,14 +72,18 @@ class RunLog:
             self._write_epochs(place)
         self._stream = (folder / STEPS_FILE).open("a", newline="", encoding="utf-8", buffering=1)
         if tensorboard:
-            from tensorboardX import SummaryWriter
+            self._open_board(folder, place, anew or not place.steps_done)
 
-            if anew:
-                shutil.rmtree(folder / TENSORBOARD_FOLDER, ignore_errors=True)
-            purged = place.steps_done + 1 if place.steps_done and not anew else None
-            self._board = SummaryWriter(str(folder / TENSORBOARD_FOLDER), purge_step=purged)
-            if anew:
-                self._replay(folder / STEPS_FILE, place)
+    def _open_board(self, folder: Path, place: Place, anew: bool) -> None:
+        """Go on with TensorBoard's files from ``place``, or (``anew``) put new ones in the place of those there are."""
+        from training.fit.board import Board
+
+        board = folder / TENSORBOARD_FOLDER
+        if anew:
+            shutil.rmtree(board, ignore_errors=True)
+        since = 1 if anew or not any(board.glob("events.*")) else place.steps_done
+        self._board = Board(board, None if anew else since)
+        self._replay(folder / STEPS_FILE, place, since)
 
     def step(self, record: StepRecord) -> None:
         """Add a step."""
@@ -98,21 +109,21 @@ class RunLog:
             with atomic_path(self._folder / EPOCHS_FILE) as partial:
                 partial.write_text(table(EpochRecord, map(counted_from_1, place.history)), encoding="utf-8")
 
-    def _replay(self, steps: Path, place: Place) -> None:
-        """Give TensorBoard what was logged before: the steps of ``steps``, and the epochs that are done."""
+    def _replay(self, steps: Path, place: Place, since: int) -> None:
+        """Give TensorBoard what was logged from step ``since`` on: rows of ``steps``, and epochs that ended there."""
         last: dict[int, int] = {}
         for row in _rows(steps):
-            last[int(row["epoch"])] = int(row["step"])
-            self._scalars("step", {name: float(value) for name, value in row.items() if value}, int(row["step"]))
+            step = last[int(row["epoch"])] = int(row["step"])
+            if step >= since:
+                self._scalars("step", {name: float(value) for name, value in row.items() if value}, step)
         for record in map(counted_from_1, place.history):
-            if record["epoch"] in last:
+            if last.get(record["epoch"], 0) >= since:
                 self._scalars("epoch", record, last[record["epoch"]])
 
     def _scalars(self, group: str, values: dict[str, Any], step: int) -> None:
         if self._board is not None:
-            for name, value in values.items():
-                if name not in ("step", "epoch", "cases") and value is not None:
-                    self._board.add_scalar(f"{group}/{name}", value, step)
+            logged = {k: v for k, v in values.items() if k not in ("step", "epoch", "cases") and v is not None}
+            self._board.scalars({f"{group}/{name}": value for name, value in logged.items()}, step)
 
 
 def counted_from_1(record: StepRecord | EpochRecord) -> dict[str, Any]:

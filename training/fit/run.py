@@ -79,8 +79,12 @@ class Run:
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """What must agree when the run is resumed; how it is watched may change."""
+        """What must agree when the run is resumed; how it is watched may change.
+
+        How the cohort was read shows in its cases and labels; where its files are may change.
+        """
         settings = self.config.to_dict()
+        del settings["source"]
         for name in ("name", "workers", "save_minutes", "tensorboard"):
             del settings["run"][name]
         held = self.validation.cases.case_ids if self.validation else ()

@@ -59,6 +59,7 @@ def provenance(run: Run, place: Place) -> dict[str, Any]:
     """Return what a checkpoint tells of its training: the run's name first; no paths, no case names."""
     config = run.config.to_dict()
     config["model"]["trunk_weights"] = Path(run.config.model.trunk_weights).name
+    config["source"] |= {name: Path(config["source"][name]).name for name in ("subset", "volumes")}
     return {
         "name": run.name,
         "config": config,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from training.models.config import Architecture
@@ -151,4 +151,31 @@ class RunSettings:
     tensorboard: bool = documented(True, "write TensorBoard's files too, beside the CSV logs")
 
 
-SECTIONS = (ModelSettings, InputSettings, OptimizerSettings, LossSettings, AugmentSettings, RunSettings)
+@dataclass(frozen=True)
+class SourceSettings:
+    """How the cohort's tables are read (--source); each layout has its own options, and refuses those of others."""
+
+    subset: str = documented(
+        "",
+        "rad-chestct: file with the NoteAcc_DEID of the cases that are taken, one a line or as a column; empty for all",
+    )
+    volumes: str = documented("", "rad-chestct: folder of the npz files; empty for the folder of the tables")
+    labels: Literal["auto", "reports", "published"] = documented(
+        "auto", "ct-rate: the 80 labels, from its reports (auto, reports), or its own 18 (published)"
+    )
+    validation_share: float = documented(
+        0.0,
+        "ct-rate: share of the training patients that becomes the split valid, its validation set then being test; "
+        "0 for none",
+        0.0,
+        0.9,
+    )
+    extra_labels: tuple[str, ...] = documented((), "table: columns that are labels though they are none of the 80")
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that are not as they are by default."""
+        values = {item.name: (getattr(self, item.name), item.default) for item in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
+
+
+SECTIONS = (ModelSettings, InputSettings, OptimizerSettings, LossSettings, AugmentSettings, RunSettings, SourceSettings)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.boards import scalars
 from training.fit.log import (
     EPOCHS_FILE,
     STEPS_FILE,
@@ -62,22 +63,6 @@ def test_a_new_run_starts_new_logs_and_tensorboard_gets_its_files(tmp_path: Path
     assert b"mask_loss" not in events
 
 
-def scalars(folder: Path) -> dict[str, list[int]]:
-    """Return the steps at which every scalar was logged."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    found: dict[str, list[int]] = {}
-    for path in sorted((folder / TENSORBOARD_FOLDER).iterdir()):
-        data, at = path.read_bytes(), 0
-        while at < len(data):  # length, its checksum, the event, its checksum
-            size = int.from_bytes(data[at : at + 8], "little")
-            event = Event.FromString(data[at + 12 : at + 12 + size])
-            at += size + 16
-            for value in event.summary.value:
-                found.setdefault(value.tag, []).append(event.step)
-    return found
-
-
 def older_log(folder: Path, n_steps: int) -> None:
     """Write logs as an earlier version did, which counted from 0: two steps an epoch."""
     steps = [asdict(replace(STEP, epoch=step // 2, step=step)) for step in range(n_steps)]
@@ -119,6 +104,47 @@ def test_steps_and_epochs_stand_at_the_same_count(tmp_path: Path) -> None:
     log.close()
     assert scalars(tmp_path)["step/loss"] == [1, 2]
     assert scalars(tmp_path)["epoch/validation_loss"] == [2]
+
+
+def logged(folder: Path, start: int, stop: int, place: Place) -> RunLog:
+    """Return a log that went on from ``place`` and got the steps from ``start`` on; it is not closed, as if killed."""
+    log = RunLog(folder, place, tensorboard=True)
+    for step in range(start, stop):
+        log.step(replace(STEP, step=step, epoch=step // 5))
+    return log
+
+
+def test_a_kill_takes_nothing_from_tensorboard(tmp_path: Path) -> None:
+    logs = [logged(tmp_path, 0, 13, Place())]
+    assert scalars(tmp_path)["step/loss"] == list(range(1, 14))
+    first = replace(EPOCH, epoch=0)
+    # Killed at once after the state of step 10 was kept: the epoch that it ended was not logged yet.
+    place = Place(2, 10, 0, 0.6, (first, replace(EPOCH, epoch=1)))
+    logs += [logged(tmp_path, 10, 12, place), logged(tmp_path, 10, 10, place), logged(tmp_path, 10, 15, place)]
+    found = scalars(tmp_path)
+    assert found["step/loss"] == found["step/seconds"] == list(range(1, 16))
+    assert found["epoch/training_loss"] == [10]
+    assert len(list((tmp_path / TENSORBOARD_FOLDER).iterdir())) == len(logs)
+    for log in logs:
+        log.close()
+
+
+def test_a_run_that_was_killed_before_its_first_state_starts_tensorboard_anew(tmp_path: Path) -> None:
+    logs = [logged(tmp_path, 0, 4, Place()), logged(tmp_path, 0, 2, Place())]
+    assert scalars(tmp_path)["step/loss"] == [1, 2]
+    for log in logs:
+        log.close()
+
+
+def test_without_its_files_tensorboard_gets_all_that_was_logged(tmp_path: Path) -> None:
+    place = Place(1, 5, 0, 0.6, (EPOCH,))
+    log = RunLog(tmp_path, Place(), tensorboard=False)
+    for step in range(5):
+        log.step(replace(STEP, step=step))
+    log.close()
+    logged(tmp_path, 5, 7, place).close()
+    assert scalars(tmp_path)["step/loss"] == list(range(1, 8))
+    assert scalars(tmp_path)["epoch/validation_loss"] == [5]
 
 
 def test_processes_that_do_not_write_write_nothing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.boards import scalars
 from training.fit import ArrayCases, TrainConfig, train
 from training.fit.config import merge
 from training.fit.log import STEPS_FILE
@@ -64,8 +65,9 @@ def wait_for_steps(output: Path, count: int, process: Any) -> None:
 
 def test_killed_again_and_again_it_comes_to_the_same_bits(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(CONFIG, cases_of(), whole)
-    often = merge(CONFIG, {"run": {"save_minutes": 1e-6}})  # after every step: kills fall into writing too
+    watched = merge(CONFIG, {"run": {"tensorboard": True}})
+    train(watched, cases_of(), whole)
+    often = merge(watched, {"run": {"save_minutes": 1e-6}})  # after every step: kills fall into writing too
     for kills, steps in enumerate((2, 5, 14, 29)):
         process = started(parts, often, resume=kills > 0)
         wait_for_steps(parts, steps, process)
@@ -79,6 +81,9 @@ def test_killed_again_and_again_it_comes_to_the_same_bits(tmp_path: Path) -> Non
     steps = [line.split(",")[1] for line in (parts / STEPS_FILE).read_text(encoding="utf-8").splitlines()[1:]]
     assert steps == [str(step + 1) for step in range(N_STEPS)]
     assert {path.name for path in parts.iterdir()} == {path.name for path in whole.iterdir()}
+    assert scalars(parts) == scalars(whole)
+    assert scalars(parts)["step/loss"] == list(range(1, N_STEPS + 1))
+    assert scalars(parts)["epoch/validation_loss"] == [12, 24, 36]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

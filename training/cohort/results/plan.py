@@ -166,6 +166,8 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[st
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={','.join(v) if isinstance(v, list) else v}" for name, v in value.items())
     return (" ".join(map(str, value)) or "all") if isinstance(value, list) else str(value)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.cohort.results.layout import DATA_FILE, LABELS_FOLDER
+from training.cohort.sources.options import PATHS, Options
 
 if TYPE_CHECKING:
     from training.cohort.sources.base import Record, Source
@@ -47,6 +48,8 @@ class Origin:
         Whether cases are called as a table calls them.
     memo, workers
         Folder in which labels that are worked out from reports are kept, and processes that work them out.
+    options
+        Of the layout, see :mod:`training.cohort.sources.options`.
     """
 
     data: Path | None = None
@@ -54,6 +57,7 @@ class Origin:
     keep_names: bool = False
     memo: Path | None = None
     workers: int = 1
+    options: Options = field(default_factory=dict)
 
     def source(self) -> Source | None:
         """Return the cohort, None if it is not where it was."""
@@ -61,9 +65,9 @@ class Origin:
 
         if self.data is None or not self.data.exists():
             return None
-        found = find_source(self.data, self.kind, self.memo, self.workers)
+        found = find_source(self.data, self.kind, self.memo, self.workers, self.options)
         if isinstance(found, GenericTable):
-            return GenericTable(self.data, keep_names=self.keep_names, needs_labels=False, needs_volumes=False)
+            return replace(found, keep_names=self.keep_names, needs_labels=False, needs_volumes=False)
         return found
 
     @cached_property
@@ -97,7 +101,11 @@ class Origin:
     def write(self, store: Path, beside: Path) -> None:
         """Write ``data.json`` into ``store``, which will stand at ``beside``; paths are relative where they can be."""
         data = None if self.data is None else _relative(self.data, beside)
-        text = json.dumps({"data": data, "kind": self.kind, "keep_names": self.keep_names}, indent=1)
+        about: dict[str, Any] = {"data": data, "kind": self.kind, "keep_names": self.keep_names}
+        if self.options:
+            places = {name: _relative(Path(self.options[name]), beside) for name in PATHS if name in self.options}
+            about["source"] = {**self.options, **places}
+        text = json.dumps(about, indent=1)
         (store / DATA_FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -109,7 +117,11 @@ def read_origin(store: Path) -> Origin:
         return Origin()
     data = None if kept["data"] is None else (store / kept["data"]).resolve()
     memo = store / LABELS_FOLDER
-    return Origin(data, kept["kind"], bool(kept["keep_names"]), memo if memo.is_dir() else None)
+    options = {
+        name: str((store / value).resolve()) if name in PATHS else tuple(value) if isinstance(value, list) else value
+        for name, value in kept.get("source", {}).items()
+    }
+    return Origin(data, kept["kind"], bool(kept["keep_names"]), memo if memo.is_dir() else None, options=options)
 
 
 def _relative(path: Path, start: Path) -> str:

@@ -103,11 +103,21 @@ class GenericTable:
         if lacking or (self.needs_labels and not labels):
             fact = f"has no column {first(lacking)}" if lacking else "has no column that is a label"
             raise InputError(error("missing-columns", fact, _COLUMNS, self.file.name))
+        self._check_extra(columns)
         names = [_plain(name) for name in labels]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             fact = f"has several columns for one label: {first(twice)}"
             raise InputError(error("duplicate-columns", fact, "Keep one of each.", self.file.name))
         return labels
+
+    def _check_extra(self, columns: Sequence[str]) -> None:
+        """Refuse extra labels that are no column, or a column of another meaning."""
+        possible = [name for name in columns if name not in (*NEEDED, *OPTIONAL) and not is_known(name)]
+        absent = [name for name in self.extra_labels if name not in possible and not is_known(name)]
+        if absent:
+            way_out = f"Columns that can be: {', '.join(possible)}." if possible else "All its columns are known."
+            fact = f"has no column {first(absent)} that could be a label (extra_labels)"
+            raise InputError(error("source-option", fact, way_out, self.file.name))
 
     def _record(self, number: int, row: Row, labels: Sequence[str], faults: Faults) -> Iterator[Record]:
         """Yield the record of a row, unless it has no CT; note what is wrong with it."""
