@@ -11,7 +11,7 @@ from hirescam_napari._audit_cases import Prefetcher, Prepared
 from hirescam_napari._audit_list import AuditList
 from hirescam_napari._audit_tasks import AuditTasks
 from hirescam_napari._audit_words import store_words
-from hirescam_napari._snapshot import capture, restore
+from hirescam_napari._snapshot import capture
 from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari._workers import Job
 from hirescam_napari.views.audit_filter import AuditChoice
@@ -126,7 +126,7 @@ class AuditController(QObject):
         """Show the view as it stood when this reviewer judged."""
         mine = None if self.subject is None else self.audit.mine(self.subject)
         if mine is not None and mine.view:
-            restore(self.widget.controller, mine.view)
+            self.widget.restore_view(mine.view, self.audit.store)
 
     def top_slice(self) -> None:
         """Show the slice with the highest score."""

@@ -55,6 +55,11 @@ class Canvas:
         return True
 
     @property
+    def comparison(self) -> Mapping[str, Any] | None:
+        """What is compared, as :class:`hirescam_napari._cells.GridPlan` says it; None for a single view."""
+        return None
+
+    @property
     def layers(self) -> list[Layer]:
         """The session's own layers in the order the grid needs: CT, organs, map, region, box for each method."""
         own: list[Layer] = []

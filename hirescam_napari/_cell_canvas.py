@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
@@ -40,6 +41,11 @@ class CellCanvas(Canvas):
     def follows_slices(self) -> bool:
         """False for cells that are single slices of many cases."""
         return self._grid is None or self._grid.moves
+
+    @property
+    def comparison(self) -> Mapping[str, Any] | None:
+        """What the cells compare; None while there are none."""
+        return None if self._grid is None else self._grid.about
 
     @property
     def layers(self) -> list[Layer]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import ceil
+from typing import Any
 
 from hirescam_napari._case import Case
 from hirescam_napari._layers import Picture, placement_mm
 from hirescam_napari._resolve import policy_of
 from hirescam_napari._state import ViewState
 from hirescam_napari.views._words import percent, times_mean
+from training.cohort.run_report import model_facts
 from training.evaluate.compare import DIFFERENCE_WORDS, method_difference, shift_words
 from training.evaluate.sheet_tiles import Tile, shared_limit, sheet_words
 from training.explain.display import Display, SharedOverTwoModels
@@ -37,7 +39,8 @@ class CellPlan:
 class GridPlan:
     """All cells of a comparison, and what is said about them.
 
-    ``moves`` is False where the cells are single slices, so that there is nothing to scroll through.
+    ``moves`` is False where the cells are single slices, so that there is nothing to scroll through. ``about`` says
+    what is compared, as plain JSON types: ``kind`` (methods, models, placements, cases), ``methods``, the partners.
     """
 
     cells: tuple[CellPlan, ...]
@@ -45,6 +48,7 @@ class GridPlan:
     title: str = ""
     words: str = ""
     moves: bool = True
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,7 +65,8 @@ def methods_grid(state: ViewState, case: Case) -> GridPlan | None:
         _cell(case, METHOD_NAMES[m], case.display(policy_of(state), label, m), explanation, m, state) for m in METHODS
     ]
     cells.append(_cell(case, "Difference", method_difference(explanation, label), explanation, "hirescam", state))
-    return GridPlan(tuple(cells), 3, _title(explanation, label), f"Difference: {DIFFERENCE_WORDS}")
+    about = {"kind": "methods", "methods": list(METHODS)}
+    return GridPlan(tuple(cells), 3, _title(explanation, label), f"Difference: {DIFFERENCE_WORDS}", about=about)
 
 
 def models_grid(state: ViewState, case: Case, other: Explanation) -> GridPlan | None:
@@ -69,18 +74,20 @@ def models_grid(state: ViewState, case: Case, other: Explanation) -> GridPlan | 
     explanation, label = _shown(state, case)
     if explanation is None or label is None:
         return None
+    about = {"kind": "models", "models": [model_facts(one.model) for one in (explanation, other)]}
     if label not in other.labels:
         only = _cell(
             case, _model_name(explanation, label), case.display(policy_of(state), label, "hirescam"), explanation
         )
-        return GridPlan((only,), 1, _label(label), f"Model {other.model.name} has no such abnormality")
+        words = f"Model {other.model.name} has no such abnormality"
+        return GridPlan((only,), 1, _label(label), words, about={**about, "methods": ["hirescam"]})
     method: Method = state.methods[0] if state.methods else "hirescam"
     shown = []
     for one, opposite in ((explanation, other), (other, explanation)):
         display = SharedOverTwoModels(other=opposite, signed=state.signed).show(one, label, method)
         shown.append(_cell(case, _model_name(one, label), display, one, method, state))
     words = f"{METHOD_NAMES[method]}: colors end at this label's maximum in both models"
-    return GridPlan(tuple(shown), 2, _label(label), words)
+    return GridPlan(tuple(shown), 2, _label(label), words, about={**about, "methods": [method]})
 
 
 def placements_grid(state: ViewState, case: Case) -> GridPlan | None:
@@ -94,10 +101,13 @@ def placements_grid(state: ViewState, case: Case) -> GridPlan | None:
         CellPlan(PLACEMENT_NAMES[place], display, explanation.geometry(method, place), case.picture)
         for place in PLACEMENTS
     ]
-    return GridPlan(tuple(cells), 2, _title(explanation, label), shift_words(explanation))
+    about = {"kind": "placements", "methods": [method], "placements": list(PLACEMENTS)}
+    return GridPlan(tuple(cells), 2, _title(explanation, label), shift_words(explanation), about=about)
 
 
-def sheet_grid(tiles: Sequence[Tile], label: str, method: Method) -> GridPlan | None:
+def sheet_grid(
+    tiles: Sequence[Tile], label: str, method: Method, about: Mapping[str, Any] | None = None
+) -> GridPlan | None:
     """Return the tiles of a contact sheet; None if there are none."""
     if not tiles:
         return None
@@ -106,7 +116,7 @@ def sheet_grid(tiles: Sequence[Tile], label: str, method: Method) -> GridPlan | 
         CellPlan(tile.name, Display(tile.values, limits, "sequential", words), tile.grid, tile.picture)
         for tile in tiles
     ]
-    return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), _label(label), words, moves=False)
+    return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), _label(label), words, moves=False, about=about or {})
 
 
 def can_show(state: ViewState, case: Case) -> bool:

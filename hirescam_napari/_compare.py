@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
@@ -11,6 +13,7 @@ from hirescam_napari._cell_canvas import CellCanvas
 from hirescam_napari._cells import GridPlan, can_show, methods_grid, models_grid, placements_grid, sheet_grid
 from hirescam_napari._compare_cohort import CohortComparer
 from hirescam_napari._compare_lists import CompareLists
+from hirescam_napari._compare_recall import Recaller
 from hirescam_napari._controller import Controller
 from hirescam_napari._engine import Engine, Request
 from hirescam_napari._resolve import error_text
@@ -53,6 +56,7 @@ class Comparer(QObject):
         self.runner = Runner(panel, TITLE, self._on_failed, parent=self)
         self.lists = CompareLists(controller, panel)
         self.cohort = CohortComparer(controller, panel, self.runner, self)
+        self.recaller = Recaller(self)
         self._single, self._cells = controller.canvas, CellCanvas(controller.viewer, self.build)
         self._connect()
 
@@ -93,7 +97,7 @@ class Comparer(QObject):
         if mode == "models":
             return None if self.other is None else models_grid(state, case, self.other)
         sheet = self.cohort.sheet
-        return None if sheet is None else sheet_grid(sheet.tiles, sheet.label, sheet.method)
+        return None if sheet is None else sheet_grid(sheet.tiles, sheet.label, sheet.method, sheet.about)
 
     @property
     def ready(self) -> bool:
@@ -134,6 +138,7 @@ class Comparer(QObject):
             return
         check_comparable(first, explanation)
         self.other = explanation
+        self.recaller.remember(explanation)
         self.panel.set_mode("models")
         self.panel.set_status(f"{first.model.name} beside {explanation.model.name}.")
         self.update()
@@ -154,6 +159,22 @@ class Comparer(QObject):
         self.panel.set_status("")
         return self.runner.start(quick(lambda: read_case(path)), self._on_other)
 
+    def recall(
+        self, wanted: Mapping[str, Any] | None, then: Callable[[], object], store: CohortStore | None = None
+    ) -> None:
+        """Show a comparison as it was saved, or the single view for None, and call ``then``.
+
+        See :class:`hirescam_napari._compare_recall.Recaller`.
+        """
+        self.recaller.recall(wanted, then, store)
+
+    def show_sheet(self) -> None:
+        """Show the contact sheet that was made last."""
+        self.panel.set_mode("cases")
+        if self.comparing:
+            self._show_again()
+        self.start()
+
     def cancel(self) -> None:
         """Give the work up."""
         self.runner.cancel()
@@ -172,12 +193,6 @@ class Comparer(QObject):
             self.set_other(explanation)
         except InputError as refused:
             self.panel.set_status(error_text(refused))
-
-    def _on_sheet(self) -> None:
-        self.panel.set_mode("cases")
-        if self.comparing:
-            self._show_again()
-        self.start()
 
     def _on_state(self) -> None:
         self.panel.set_ready(self.ready)
@@ -202,7 +217,7 @@ class Comparer(QObject):
         panel.saveSheetRequested.connect(self._browse_sheet)
         panel.labels.rowChosen.connect(lambda row: self.controller.select(self.lists.ranked[row].label))
         panel.models.rowChosen.connect(lambda row: self.controller.select(self.lists.pairs[row].label))
-        self.cohort.sheetMade.connect(self._on_sheet)
+        self.cohort.sheetMade.connect(self.show_sheet)
         self.cohort.chosen.connect(self._open_case)
         self.runner.ended.connect(self.ended)
         self.controller.state.events.connect(self._on_state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
 
@@ -38,6 +38,21 @@ class Sheet(NamedTuple):
     tiles: list[Tile]
     order: Order
     seconds: float
+    store: CohortStore
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is on the sheet, as plain JSON types (see :class:`hirescam_napari._cells.GridPlan`)."""
+        return {
+            "kind": "cases",
+            "methods": [self.method],
+            "label": self.label,
+            "placement": self.placement,
+            "order": self.order,
+            "with_cts": any(tile.has_ct for tile in self.tiles),
+            "cases": [tile.entry.case for tile in self.tiles],
+            "store": {"name": self.store.path.name, "sha256": self.store.sha256},
+        }
 
 
 class CohortComparer(QObject):
@@ -71,7 +86,7 @@ class CohortComparer(QObject):
 
     def open(self, path: Path) -> Job:
         """Open a cohort store to compare cases of."""
-        return self._start(quick(lambda: open_store(path)), self._on_store)
+        return self._start(quick(lambda: open_store(path)), self.use)
 
     def rank(self) -> Job | None:
         """Rank the cohort's predicted labels by how far the methods disagree; None if no cohort is open."""
@@ -92,13 +107,18 @@ class CohortComparer(QObject):
             self.panel.set_status("Open a cohort that has the selected abnormality first.")
             return None
         method: Method = state.methods[0] if state.methods else "hirescam"
-        placement = state.placement
+        return self.make(store, label, method, state.placement, choice)
+
+    def make(self, store: CohortStore, label: str, method: Method, placement: Placement, choice: SheetChoice) -> Job:
+        """Make a contact sheet of ``store``, which is compared in from then on."""
+        if store is not self.store:
+            self.use(store)
 
         def work(progress: Progress, cancelled: IsCancelled) -> Sheet:
             start = time.perf_counter()
             entries = sheet_entries(store, label, choice.order, choice.count, progress, cancelled)
             tiles = read_tiles(store, label, entries, method, placement, choice.with_cts, progress, cancelled)
-            return Sheet(label, method, placement, tiles, choice.order, time.perf_counter() - start)
+            return Sheet(label, method, placement, tiles, choice.order, time.perf_counter() - start, store)
 
         return self._start(work, self._on_sheet)
 
@@ -107,7 +127,7 @@ class CohortComparer(QObject):
         if self.sheet is None or self.store is None or not is_sheet_name(path):
             self.panel.set_status("Make a sheet first, and name a .png, .pdf or .svg file.")
             return
-        label, method, placement, tiles, order, seconds = self.sheet
+        label, method, placement, tiles, order, seconds, _ = self.sheet
         window = WINDOWS[self.controller.state.window].limits_hu
         try:
             write_sheet(path, self.store, label, tiles, method, placement, window, {"reading": seconds}, order)
@@ -122,7 +142,8 @@ class CohortComparer(QObject):
         self.panel.set_status("")
         return self.runner.start(work, done)
 
-    def _on_store(self, store: CohortStore) -> None:
+    def use(self, store: CohortStore) -> None:
+        """Compare cases of ``store`` from now on."""
         self.store = store
         words = f"{counted(len(store), 'case')}, model {store.model.name}"
         self.panel.store_words.setText(words)

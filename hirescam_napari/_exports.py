@@ -15,7 +15,7 @@ from hirescam_napari._engine import IsCancelled, Progress
 from hirescam_napari._resolve import policy_of
 from hirescam_napari._runner import Runner
 from hirescam_napari._snapshot import capture
-from hirescam_napari._state import WINDOWS, Layout, ViewState
+from hirescam_napari._state import WINDOWS, ViewState
 from hirescam_napari._workers import Function, Job
 from hirescam_napari.views.export_panel import ExportChoice, ExportPanel
 from training.cohort.exporting import ExportCase, ExportRequest, export_case
@@ -153,9 +153,8 @@ def export_case_of(case: Case) -> ExportCase | None:
 
 def style_of(state: ViewState, window_hu: tuple[float, float]) -> FigureStyle:
     """Return how figures are drawn so that they show what the window shows; side by side has both methods."""
-    methods = METHODS if state.layout is Layout.SIDE_BY_SIDE or not state.methods else state.methods
     return FigureStyle(
-        methods=methods,
+        methods=state.shown_methods or METHODS,
         window_hu=window_hu,
         placement=state.placement,
         policy=policy_of(state),

@@ -93,6 +93,11 @@ class ViewState:
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
+    @property
+    def shown_methods(self) -> tuple[Method, ...]:
+        """The maps that this layout shows: both side by side, whatever is chosen for the overlay."""
+        return METHODS if self.layout is Layout.SIDE_BY_SIDE else self.methods
+
     def toggle_method(self, method: Method) -> None:
         """Show ``method`` in the overlay if it is hidden, hide it if it is shown."""
         shown = set(self.methods) ^ {method}

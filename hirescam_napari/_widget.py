@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from napari.viewer import Viewer
 from qtpy.QtCore import Signal
@@ -25,7 +26,7 @@ from hirescam_napari._panels import DockPanels
 from hirescam_napari._resolve import error_text
 from hirescam_napari._runner import Runner
 from hirescam_napari._settings import initial_state
-from hirescam_napari._snapshot import restore
+from hirescam_napari._snapshot import restore_choices, restore_place
 from hirescam_napari._state import Layout
 from hirescam_napari._workers import Function, Job, explain_work, load_work, series_work
 from hirescam_napari.views.compare import ComparePanel
@@ -160,6 +161,15 @@ class HiResCamWidget(QWidget):
         self.exporter.update()
         self.run_panel.set_issues(_issues_of(case))
 
+    def restore_view(self, view: Mapping[str, Any], store: CohortStore | None = None) -> None:
+        """Show a view as it stood (:func:`hirescam_napari._snapshot.capture`), with what was compared in it.
+
+        A comparison whose partner has to be worked out again comes when that is done; ``store`` is a cohort that is at
+        hand for sheets of cases.
+        """
+        restore_choices(self.controller, view)
+        self.comparer.recall(view.get("comparison"), lambda: restore_place(self.controller, view), store)
+
     def find_organs(self) -> None:
         """Find the organs of the open CT in the background and show them, with the abnormality's region."""
         self.evidence.find_organs()
@@ -192,7 +202,7 @@ class HiResCamWidget(QWidget):
         self.exporter.update()
         self.comparer.on_case()
         if case.view is not None:
-            restore(self.controller, case.view)
+            self.restore_view(case.view)
         if case.volume is not None and case.explanation is None:
             self.engine.start()
         self.run_panel.set_issues(_issues_of(case))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +23,12 @@ from hirescam_napari._controller import Controller
 from hirescam_napari._engine import Engine
 from hirescam_napari._overlays import SLICE
 from hirescam_napari._panels import DockPanels
+from hirescam_napari._snapshot import capture, restore_choices, restore_place
+from hirescam_napari._state import Layout
 from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari.views.compare import ComparePanel, SheetChoice
 from tests.stores import make_store
-from training.cohort.results import open_store
+from training.cohort.results import CohortStore, open_store
 from training.cohort.store import write_case
 from training.explain.placement import PLACEMENTS
 from training.explain.result import Explanation
@@ -247,6 +251,116 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
     comparer.on_case()
     assert not comparer.comparing
     assert controller.canvas.slice_mm == pytest.approx(controller.plan.focus.slice_mm, abs=1.3)
+
+
+def recalled(comparer: Comparer, view: dict[str, Any], store: CohortStore | None = None) -> dict[str, Any]:
+    """What is shown after ``view`` was restored."""
+    restore_choices(comparer.controller, view)
+    comparer.recall(view["comparison"], lambda: restore_place(comparer.controller, view), store)
+    return capture(comparer.controller)
+
+
+def test_side_by_side_saves_both_methods_and_keeps_those_of_the_overlay(comparer: Comparer) -> None:
+    state = comparer.controller.state
+    state.toggle_layout()
+    state.toggle_method("hirescam")
+    view = json.loads(json.dumps(capture(comparer.controller)))
+    assert view["state"]["methods"] == ["hirescam", "gradcam"]
+    assert (view["overlay_methods"], view["comparison"]) == ([], None)
+    comparer.controller.change(layout=Layout.OVERLAY, methods=("gradcam",))
+    assert capture(comparer.controller)["state"]["methods"] == ["gradcam"]
+    assert recalled(comparer, view) == view
+    assert state.methods == ()
+    old = {"version": 1, "state": {"methods": ["gradcam"], "layout": "overlay"}}
+    restore_choices(comparer.controller, old)
+    assert state.methods == ("gradcam",)
+
+
+@pytest.mark.parametrize("mode", ["methods", "placements"])
+def test_a_view_holds_its_comparison_and_brings_it_back(comparer: Comparer, mode: Any) -> None:
+    controller = comparer.controller
+    single = json.loads(json.dumps(capture(controller)))
+    assert single["comparison"] is None
+    controller.change(methods=("gradcam",))
+    comparer.panel.set_mode(mode)
+    comparer.start()
+    controller.step_slice(2)
+    controller.canvas.cts[0].contrast_limits = (-150.0, 250.0)
+    controller.viewer.scene.camera.zoom = 2.5
+    view = json.loads(json.dumps(capture(controller)))
+    assert view["comparison"]["kind"] == mode
+    assert view["state"]["methods"] == (["hirescam", "gradcam"] if mode == "methods" else ["gradcam"])
+    assert view["overlay_methods"] == ["gradcam"]
+    assert recalled(comparer, single) == single
+    assert not comparer.comparing
+    comparer.panel.set_mode("models")
+    assert recalled(comparer, view) == view
+    assert comparer.comparing
+    assert comparer.panel.chosen_mode == mode
+    assert recalled(comparer, single) == single
+
+
+def test_a_view_names_the_second_model_and_finds_it_again(
+    comparer: Comparer, other: Explanation, case: Case, qtbot: QtBot
+) -> None:
+    controller = comparer.controller
+    comparer.set_other(other)
+    view = json.loads(json.dumps(capture(controller)))
+    first = controller.case.explanation
+    assert first is not None
+    assert [one["name"] for one in view["comparison"]["models"]] == [first.model.name, "second"]
+    assert view["comparison"]["models"][1]["sha256"] == other.model.sha256
+    comparer.stop()
+    assert recalled(comparer, view) == view  # still at hand
+    comparer.stop()
+    comparer.other = None
+    recalled(comparer, view)
+    assert not comparer.comparing
+    assert f"compared with the model second (SHA-256 {other.model.sha256[:12]})" in comparer.panel.status.text()
+    comparer.panel.set_models([("second", "Second")])
+    with qtbot.waitSignal(comparer.ended, timeout=20000):
+        recalled(comparer, view)
+    assert comparer.comparing
+    assert capture(controller) == view
+    comparer.stop()
+    comparer.other = None
+    view["comparison"]["models"][1]["sha256"] = "f" * 64  # the name means another model by now
+    with qtbot.waitSignal(comparer.ended, timeout=20000):
+        recalled(comparer, view)
+    assert not comparer.comparing
+    assert "(SHA-256 ffffffffffff)" in comparer.panel.status.text()
+
+
+def test_a_view_names_the_cases_of_its_sheet_and_makes_it_again(
+    comparer: Comparer, qtbot: QtBot, tmp_path: Path
+) -> None:
+    store, controller = open_store(make_store(tmp_path / "store")), comparer.controller
+    controller.select(store.labels[0])
+    comparer.cohort.use(store)
+    with qtbot.waitSignal(comparer.ended, timeout=20000):
+        comparer.cohort.make_sheet(SheetChoice("disagreement", 5, with_cts=False))
+    view = json.loads(json.dumps(capture(controller)))
+    about = view["comparison"]
+    assert (about["kind"], about["label"], len(about["cases"])) == ("cases", store.labels[0], 5)
+    assert about["store"] == {"name": "store", "sha256": store.sha256}
+    comparer.stop()
+    assert recalled(comparer, view) == view  # still at hand
+    comparer.stop()
+    comparer.cohort.sheet = comparer.cohort.store = None
+    recalled(comparer, view)
+    assert not comparer.comparing
+    assert "cases of the cohort store" in comparer.panel.status.text()
+    with qtbot.waitSignal(comparer.ended, timeout=20000):
+        recalled(comparer, view, store)
+    assert comparer.comparing
+    assert capture(controller)["comparison"] == about
+
+
+def test_a_comparison_of_a_newer_version_is_said_to_be_unknown(comparer: Comparer) -> None:
+    comparer.start()
+    recalled(comparer, capture(comparer.controller) | {"comparison": {"kind": "smells", "methods": []}})
+    assert not comparer.comparing
+    assert "(smells)" in comparer.panel.status.text()
 
 
 def test_the_real_window_compares_and_goes_back(

@@ -20,7 +20,7 @@ from hirescam_napari._case import Case
 from hirescam_napari._controller import Controller
 from hirescam_napari._exports import Exporter
 from hirescam_napari._panels import DockPanels
-from hirescam_napari._snapshot import capture, restore
+from hirescam_napari._snapshot import capture, restore_choices, restore_place
 from hirescam_napari._state import Layout
 from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari._workers import load_case
@@ -135,9 +135,11 @@ def test_a_saved_session_reopens_the_same_view(
     controller = widget.controller
     controller.change(label="aspiration", window="mediastinum", methods=("gradcam",), signed=True, opacity=0.3)
     controller.step_slice(3)
-    widget.viewer.scene.camera.zoom *= 1.7
+    widget.comparer.start()
     controller.canvas.cts[0].contrast_limits = (-150.0, 250.0)
+    widget.viewer.scene.camera.zoom *= 1.7
     before = capture(controller)
+    assert before["comparison"] == {"kind": "methods", "methods": ["hirescam", "gradcam"]}
     widget.exporter.save_session(tmp_path / "view.hirescam")
     assert "Saved" in widget.export_panel.status.text()
     controller.close_case()
@@ -150,6 +152,7 @@ def test_a_saved_session_reopens_the_same_view(
         k: v for k, v in before.items() if k not in ("zoom", "center")
     }
     assert widget.controller.case.volume is not None
+    assert widget.comparer.comparing
 
 
 def test_a_session_opens_without_its_ct_and_says_so(exporter: Exporter, case: Case, tmp_path: Path) -> None:
@@ -171,5 +174,7 @@ def test_a_session_with_another_ct_is_refused(exporter: Exporter, volume: Volume
 
 def test_unknown_choices_of_a_saved_view_are_left_out(exporter: Exporter) -> None:
     before = capture(exporter.controller)
-    restore(exporter.controller, {"state": {"label": "hair", "colour": "pink"}, "slice_mm": None})
+    view = {"state": {"label": "hair", "colour": "pink"}, "slice_mm": None}
+    restore_choices(exporter.controller, view)
+    restore_place(exporter.controller, view)
     assert capture(exporter.controller)["state"] == before["state"]
