@@ -38,7 +38,8 @@ def evaluate(
         typer.Option(show_default="test, else valid, else all", help="Split whose cases are judged."),
     ] = None,
     lesions: Annotated[
-        Path | None, typer.Option(show_default="none", help="Table of lesions: case,label,x,y,z,diameter_mm.")
+        Path | None,
+        typer.Option(show_default="none", help="Table of lesions: case,label and mask, or x,y,z,diameter_mm."),
     ] = None,
     lesion_label: Annotated[
         str | None,

@@ -1,33 +1,27 @@
 """What maps are worth where lesions are known: whether they point at them, and how much of them lies on them.
 
-Lesions come from masks, from phantoms' ``findings.csv`` or from tables of centres and diameters such as LUNA16's. A
-diameter stands for a ball. Three measures per (case, label): the pointing game and the pointing error of the peak cell
-(:mod:`training.evaluate.pointing`), and the *mass inside*: the share of the map's positive values that lies on the
-label's lesions, each cell's value spread evenly over its own box.
+Lesions come from masks, from phantoms' ``findings.csv`` or from tables of centres and diameters such as LUNA16's
+(:mod:`training.evaluate.lesion_table`). A diameter stands for a ball. Three measures per (case, label): the pointing
+game and the pointing error of the peak cell (:mod:`training.evaluate.pointing`), and the *mass inside*: the share of
+the map's positive values that lies on the label's lesions, each cell's value spread evenly over its own box.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from training.cohort.sources.tables import Faults, Row, numbered, read_table
 from training.evaluate.baselines import CENTRE, PRIOR, UNIFORM, centre_map, image_centre_mm
 from training.evaluate.organ_iou import soft_mass
 from training.evaluate.pointing import Lesion, peak_mm, pointing_error, prior_point, uniform_point
 from training.explain.placement import cell_at
 from training.geometry import Geometry
-from training.issues import InputError, error
-from training.labels import find_label, is_known
 
 FloatArray = npt.NDArray[np.float64]
-LesionTable = dict[str, dict[str, list[Lesion]]]
-"""By case, then by label."""
 
 BALL_STEPS = 20
 """Voxels along the diameter of a ball: its surface is known to 1/40 of the diameter."""
@@ -37,16 +31,6 @@ PARALLEL = 1e-6
 
 SUBDIVISION = 3
 """Points along each edge of a voxel that stand for it where grids are not parallel."""
-
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "case": ("case", "series", "seriesuid"),
-    "x": ("x", "coordx"),
-    "y": ("y", "coordy"),
-    "z": ("z", "coordz"),
-    "diameter_mm": ("diameter_mm", "diameter"),
-    "label": ("label",),
-}
-"""What a column may be called, in lower case."""
 
 
 def ball(centre_mm: npt.ArrayLike, diameter_mm: float) -> Lesion:
@@ -67,60 +51,6 @@ def ball(centre_mm: npt.ArrayLike, diameter_mm: float) -> Lesion:
     affine = grid.affine.copy()
     affine[:3, 3] = centre - grid.to_world((half,) * 3)
     return Lesion.from_mask(inside, Geometry(grid.shape, affine), centre)
-
-
-def read_lesions(path: Path, label: str | None = None) -> LesionTable:
-    """Read a table of lesions: case or series, x, y, z of the centre (LPS mm) and diameter (mm), one row a lesion.
-
-    Parameters
-    ----------
-    path
-        CSV; phantoms' ``findings.csv`` and LUNA16's ``annotations.csv`` are understood as they are.
-    label
-        The label of every row where the table has no column ``label``.
-
-    Raises
-    ------
-    InputError
-        If the file is no such table; every kind of fault is named with its first rows.
-    """
-    columns, rows = read_table(path)
-    names = _columns(columns, path, label)
-    found: LesionTable = {}
-    faults = Faults(path.name)
-    for number, row in numbered(rows):
-        lesion = _lesion(row, names)
-        name = row[names["label"]] if names["label"] else label or ""
-        case = row[names["case"]]
-        if lesion is None or not case or not name:
-            fact, way_out = "has no name, no label, or a number that is none", "Correct or remove these rows."
-            faults.add("bad-lesion", fact, way_out, f"row {number}")
-        else:
-            known = find_label(name).name if is_known(name) else name
-            found.setdefault(case, {}).setdefault(known, []).append(lesion)
-    issues = faults.issues()
-    if issues:
-        raise InputError(issues)
-    return found
-
-
-def _columns(columns: Sequence[str], path: Path, label: str | None) -> dict[str, str]:
-    lower = {name.lower(): name for name in columns}
-    found = {key: next((lower[n] for n in names if n in lower), "") for key, names in COLUMNS.items()}
-    missing = [key for key, name in found.items() if not name and not (key == "label" and label)]
-    if missing:
-        fact = f"has no column for {', '.join(missing)}"
-        raise InputError(error("no-lesion-columns", fact, "Name the columns case,label,x,y,z,diameter_mm.", path.name))
-    return found
-
-
-def _lesion(row: Row, names: Mapping[str, str]) -> Lesion | None:
-    """Return the ball of one row; None if a number is missing or impossible."""
-    try:
-        x, y, z, diameter = (float(row[names[key]]) for key in ("x", "y", "z", "diameter_mm"))
-        return ball((x, y, z), diameter)
-    except ValueError:
-        return None
 
 
 def lesions_from_bits(
@@ -337,11 +267,17 @@ def _tables(rows: Sequence[Mapping[int, LesionMeasures]], n_labels: int) -> dict
     return tables
 
 
-def relative_centres(cases: Iterable[tuple[Geometry, Mapping[str, Sequence[Lesion]]]]) -> dict[str, FloatArray]:
+class Extent(NamedTuple):
+    """Centre (LPS mm) and diameter of a lesion: of a mask, that of a ball of its volume."""
+
+    centre_mm: FloatArray
+    diameter_mm: float
+
+
+def relative_centres(cases: Iterable[tuple[Geometry, Mapping[str, Extent]]]) -> dict[str, FloatArray]:
     """Return, by label, [L, 3] LPS mm: the centre of each case's largest lesion relative to that of its image."""
     found: dict[str, list[FloatArray]] = {}
     for image, lesions in cases:
-        for label, own in lesions.items():
-            if own:
-                found.setdefault(label, []).append(max(own, key=volume_mm3).centre_mm - image_centre_mm(image))
+        for label, largest in lesions.items():
+            found.setdefault(label, []).append(largest.centre_mm - image_centre_mm(image))
     return {label: np.stack(centres) for label, centres in found.items()}

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from training.evaluate.baselines import CENTRE, PRIOR, RANDOM_WEIGHTS, UNIFORM, centre_map, with_baselines
+from training.evaluate.lesion_table import read_lesions
 from training.evaluate.lesions import (
     MEASURES,
+    Extent,
     LesionCase,
     ball,
     covered,
@@ -18,7 +20,6 @@ from training.evaluate.lesions import (
     lesions_from_bits,
     measure_map,
     measure_uniform,
-    read_lesions,
     relative_centres,
 )
 from training.evaluate.pointing import Lesion
@@ -138,7 +139,7 @@ def test_tables_hold_every_source_and_the_baselines() -> None:
         LesionCase({"HiResCAM": attention}, CELLS, IMAGE, {"nodule": [lesion]}),
         LesionCase({"HiResCAM": attention}, CELLS, IMAGE, {}),
     ]
-    prior = relative_centres([(IMAGE, {"nodule": [lesion]})])
+    prior = relative_centres([(IMAGE, {"nodule": Extent(lesion.centre_mm, diameter_mm([lesion]))})])
     tables = lesion_tables(cases, ("nodule", "mass"), prior)
     assert list(tables) == ["HiResCAM", UNIFORM, CENTRE, PRIOR]
     np.testing.assert_array_equal(tables["HiResCAM"]["hit"], [[1.0, np.nan], [np.nan, np.nan]])
@@ -147,11 +148,11 @@ def test_tables_hold_every_source_and_the_baselines() -> None:
     assert 1 / 64 < tables[CENTRE]["mass_inside"][0, 0] < 1  # the lesion is next to the centre
 
 
-def test_relative_centres_are_of_the_largest_lesion() -> None:
-    small, large = _box((0, 0, 0), (1, 1, 1)), _box((4, 8, 16), (8, 16, 24))
-    centres = relative_centres([(IMAGE, {"nodule": [small, large], "mass": []})])
+def test_centres_are_relative_to_that_of_the_image() -> None:
+    centre = IMAGE.to_world((6.0, 12.0, 20.0))
+    centres = relative_centres([(IMAGE, {"nodule": Extent(centre, 9.0)}), (IMAGE, {})])
     assert list(centres) == ["nodule"]
-    np.testing.assert_allclose(centres["nodule"], [large.centre_mm - IMAGE.to_world((7.5, 15.5, 15.5))])
+    np.testing.assert_allclose(centres["nodule"], [centre - IMAGE.to_world((7.5, 15.5, 15.5))])
 
 
 def test_centre_map_peaks_in_the_middle_and_is_symmetric() -> None:
@@ -197,14 +198,15 @@ def test_tables_of_phantoms_and_of_luna16_are_read_as_they_are(tmp_path: Path) -
     (tmp_path / "annotations.csv").write_text(
         "seriesuid,coordX,coordY,coordZ,diameter_mm\n1.2.3,-36.5,-76.25,-155.5,15.0\n"
     )
-    (lesion,) = read_lesions(tmp_path / "annotations.csv", "lung nodule")["1.2.3"]["lung nodule"]
+    (row,) = read_lesions(tmp_path / "annotations.csv", "lung nodule")["1.2.3"]["lung nodule"]
+    (lesion,) = row.lesions()
     np.testing.assert_allclose(lesion.centre_mm, (-36.5, -76.25, -155.5))
 
 
 def test_the_luna16_table_of_a_real_ct(shared_data: Path) -> None:
     (path,) = (shared_data / "ct" / "lidc-idri-1011").glob("LUNA16*.csv")
     (labels,) = read_lesions(path, "lung nodule").values()
-    assert [round(diameter_mm([lesion])) for lesion in labels["lung nodule"]] == [15, 20, 22]
+    assert [round(diameter_mm(row.lesions())) for row in labels["lung nodule"]] == [15, 20, 22]
 
 
 @pytest.mark.parametrize(
@@ -213,9 +215,9 @@ def test_the_luna16_table_of_a_real_ct(shared_data: Path) -> None:
         ("case,x,y,z,label\na,1,2,3,mass\n", "no-lesion-columns", "diameter_mm"),
         ("case,x,y,z,diameter_mm\na,1,2,3,4\n", "no-lesion-columns", "label"),
         (
-            "case,label,x,y,z,diameter_mm\na,mass,1,2,3,4\na,mass,1,two,3,4\n,mass,1,2,3,4\n",
+            "case,label,x,y,z,diameter_mm\na,mass,1,2,3,4\na,mass,1,two,3,4\nb,mass,1,2,,4\n,mass,1,2,3,4\n",
             "bad-lesion",
-            "row 3, row 4",
+            r"row 3, row 4[^0-9]*\n.*no case or no label \(1\): row 5",
         ),
         ("case,label,x,y,z,diameter_mm\na,mass,1,2,3,-4\n", "bad-lesion", "row 2"),
     ],

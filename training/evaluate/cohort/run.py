@@ -54,7 +54,7 @@ class EvaluateSettings:
     on
         Which split is judged; None: test, else valid, else all.
     lesions, lesion_label
-        Table of lesions, and the label of its rows; None looks whether the cohort is one of phantoms.
+        Table of lesions (centres or masks), and the label of its rows; None looks whether these are phantoms.
     thresholds
         An earlier evaluation whose thresholds are used; None chooses them on the validation cases.
     resampling
@@ -109,8 +109,12 @@ def evaluate_stores(
     known = known_lesions(subjects[0].store, plan.lesions, plan.lesion_label)
     asked = _asked(plan, subjects, known)
     others = [case for case in cases if case not in set(choice.judged)]
-    groups = {} if known is None else size_groups(known.diameters(choice.judged, subjects[0].labels))
-    steps = Steps(sum(_n_steps(one, choice, known, plan) for one in subjects), progress)
+    looked = 0 if known is None else len(cases)
+    steps = Steps(looked + sum(_n_steps(one, choice, known, plan) for one in subjects), progress)
+    groups: Mapping[str, BoolArray] = {}
+    if known is not None:
+        known.measure(subjects[0].store, subjects[0].labels, steps.over(cases))
+        groups = size_groups(known.diameters(choice.judged, subjects[0].labels))
     found = [_found(one, choice, known, others, groups, plan, steps) for one in subjects]
     return Evaluation(
         title=f"{' against '.join(one.name for one in subjects)}, {counted(len(choice.judged), 'case')}",

@@ -9,6 +9,7 @@ import json
 import re
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
@@ -26,6 +27,8 @@ from training.evaluate.lesions import ball, measure_map
 from training.evaluate.organ_iou import THRESHOLDS, organ_iou
 from training.evaluate.page import page
 from training.evaluate.tables import Evaluation
+from training.geometry import Geometry
+from training.io.write import write_nifti
 from training.issues import InputError
 from training.labels import display_name
 
@@ -244,7 +247,9 @@ def test_lesions_of_a_table_are_pointed_at(stores: dict[str, Path], tmp_path: Pa
     centre = store.explanation(case).image_geometry.to_world((3.0, 200.0, 300.0))
     with (tmp_path / "nodules.csv").open("w", newline="") as stream:
         header = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
-        csv.writer(stream).writerows([header, (case, *centre, 12), (other, *(centre + 20), 30)])
+        csv.writer(stream).writerows(
+            [header, (case, *centre, 12), (other, *(centre + np.array((12.0, 12.0, 0.0))), 30)]
+        )
     settings = EvaluateSettings(
         lesions=tmp_path / "nodules.csv", lesion_label=store.labels[1], resampling=Resampling(5)
     )
@@ -259,7 +264,99 @@ def test_lesions_of_a_table_are_pointed_at(stores: dict[str, Path], tmp_path: Pa
     row = row_of(found.lesions, source=UNIFORM, placement="stretch", measure="hit", group="size: 10 to 30 mm")
     assert row["n_pairs"] == 1
     row = row_of(found.lesions, source=PRIOR, placement="stretch", measure="to_centre_mm", group="all")
-    assert row["value"] == pytest.approx(np.sqrt(3 * 20**2))
+    assert row["value"] == pytest.approx(np.sqrt(2 * 12**2))
+
+
+RADIUS_MM = 6.0
+TURN = np.array([[0.9553, -0.2955, 0.0], [0.2955, 0.9553, 0.0], [0.0, 0.0, 1.0]])
+"""17 degrees about the patient's long axis."""
+
+
+def sphere_on(grid: Geometry, centres: list[np.ndarray]) -> np.ndarray:
+    points = grid.to_world(np.moveaxis(np.indices(grid.shape), 0, -1))
+    near = [np.linalg.norm(points - centre, axis=-1) <= RADIUS_MM for centre in centres]
+    return np.any(near, axis=0).astype(np.uint8)
+
+
+def mask_grids(image: Geometry) -> dict[str, Geometry]:
+    """Return grids that cover what lies about the middle of a CT: straight, flipped and oblique."""
+    middle = image.to_world((np.array(image.shape) - 1) / 2)
+    straight = Geometry.canonical((24, 60, 90), (0.4, 0.5, 0.5))
+    grids = {"straight": straight, "flipped": straight.subgrid((23, 59, 0), (-1, -1, 1), straight.shape)}
+    turned = straight.affine.copy()
+    turned[:3, :3] = TURN @ turned[:3, :3]
+    grids["oblique"] = Geometry(straight.shape, turned)
+    for name, grid in grids.items():
+        affine = grid.affine.copy()
+        affine[:3, 3] += middle - grid.to_world((np.array(grid.shape) - 1) / 2)
+        grids[name] = Geometry(grid.shape, affine)
+    return grids
+
+
+def test_masks_of_lesions_give_the_same_numbers_in_any_grid(stores: dict[str, Path], tmp_path: Path) -> None:
+    store = open_store(stores["a"])
+    case, label = cases_in(store)[0], store.labels[1]
+    explanation = store.explanation(case)
+    middle = explanation.image_geometry.to_world((1.5, 255.5, 255.5))
+    centres = [
+        middle + np.array(one) for one in ((-15.0, 0.5, 0.0), (9.0, -3.0, 0.0))
+    ]  # one to the right, one to the left
+    values: dict[str, dict[str, float]] = {}
+    for name, grid in mask_grids(explanation.image_geometry).items():
+        (tmp_path / name).mkdir()
+        write_nifti(tmp_path / name / "mask.nii.gz", sphere_on(grid, centres), grid)
+        if name == "flipped":  # as other tools store it: x to the left, y to the front
+            stored = nibabel.load(tmp_path / name / "mask.nii.gz")
+            nibabel.save(stored.as_reoriented(np.array([[0, -1], [1, -1], [2, 1]])), tmp_path / name / "mask.nii.gz")
+        (tmp_path / name / "lesions.csv").write_text(f"case,label,mask\n{case},{label},mask.nii.gz\n")
+        plan = EvaluateSettings(lesions=tmp_path / name / "lesions.csv", resampling=Resampling(0))
+        rows = [row for row in evaluate_stores(stores["a"], plan).lesions if row["group"] == "all"]
+        values[name] = {f"{row['source']} {row['placement']} {row['measure']}": row["value"] for row in rows}
+    assert len(values["straight"]) > 40
+    assert values["flipped"] == pytest.approx(values["straight"], rel=1e-5, abs=1e-5, nan_ok=True)
+    assert values["oblique"] == pytest.approx(values["straight"], rel=0.03, abs=0.15, nan_ok=True)
+    balls = [ball(centre, 2 * RADIUS_MM) for centre in centres]
+    cells = explanation.geometry(placement="stretch")
+    assert values["straight"]["HiResCAM stretch error_mm"] == pytest.approx(
+        measure_map(explanation.map(label), cells, balls).error_mm, abs=0.1
+    )  # two lesions: to the nearest
+    mirrored = [middle + (middle - one) * (1, 0, 0) + (one - middle) * (0, 1, 1) for one in centres]
+    other = measure_map(explanation.map(label), cells, [ball(one, 2 * RADIUS_MM) for one in mirrored])
+    assert abs(other.error_mm - values["straight"]["HiResCAM stretch error_mm"]) > 1  # left is not right
+
+
+def test_lesion_tables_that_do_not_fit_the_store_are_refused_by_row(stores: dict[str, Path], tmp_path: Path) -> None:
+    store = open_store(stores["a"])
+    (case, other), label = cases_in(store)[:2], store.labels[1]
+    image = store.explanation(case).image_geometry
+    grid = mask_grids(image)["straight"]
+    far = Geometry.canonical(grid.shape, grid.spacing_mm, (0.0, 0.0, 0.0))
+    for name, place, values in (("far", far, 1), ("empty", grid, 0)):
+        write_nifti(tmp_path / f"{name}.nii", np.full(grid.shape, values, np.uint8), place)
+    (tmp_path / "broken.nii").write_bytes((tmp_path / "far.nii").read_bytes()[:2000])
+    outside = ",".join(map(str, image.origin_mm + 500))
+
+    def told(*rows: str) -> str:
+        (tmp_path / "lesions.csv").write_text("\n".join(("case,label,mask,x,y,z,diameter_mm", *rows)) + "\n")
+        done = run(stores["a"], "-o", tmp_path / "out", "--lesions", tmp_path / "lesions.csv")
+        assert done.exit_code == 1, done.output
+        assert not (tmp_path / "out").exists()
+        return " ".join(done.stderr.split())
+
+    text = told(
+        f"{case},{label},far.nii,,,,",
+        f"{other},{label},empty.nii,,,,",
+        f"{other},{label},broken.nii,,,,",
+        f"{other},{label},,{outside},9",
+    )
+    assert "lesions.csv: masks lie outside of their CT (1): row 2 (far.nii). Give masks that were drawn on" in text
+    assert "lesions.csv: masks are empty: all voxels are 0 (1): row 3 (empty.nii). Correct the path" in text
+    assert re.search(r"masks cannot be used: the file is truncated or damaged: [^:]+ \(1\): row 4 \(broken.nii\)", text)
+    assert "lesions.csv: centres lie outside of their CT (1): row 5. Give them in LPS mm" in text
+    text = told(f"{case},{label},,1,2,3,4", f"{case},nodul,,1,2,3,4")
+    assert "labels are none of the model's, nor of the 80 (1): row 3: 'nodul'" in text
+    assert "names none of the store's cases" in told(f"nobody,{label},,1,2,3,4")
+    assert "has lesions of cardiomegaly alone" in told(f"{case},cardiomegaly,,1,2,3,4")
 
 
 def test_phantoms_bring_their_own_lesions_and_the_command_writes_everything(tmp_path: Path) -> None:
