@@ -33,7 +33,7 @@ PIPED_WIDTH = 160
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 USAGE_CODES = frozenset(
-    "bad-setting device-unknown map-variant model-unknown no-preset no-such-label no-such-layout no-such-series "
+    "bad-setting device-unknown map-variant model-unknown no-gpu no-preset no-such-label no-such-layout no-such-series "
     "options-clash precision-unknown source-option too-many-inputs unknown-setting".split()
 )
 """Codes of issues that say that the command itself must be changed, not a file: exit code 2."""

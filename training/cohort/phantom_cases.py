@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from training.cohort.phantom import PLANTABLE, Phantom, PhantomGrid, make_phantom
+from training.cohort.processes import Stop, in_processes
 from training.fit.cases import ArrayCases
 from training.io.atomic import atomic_path
-from training.issues import Cancelled
 from training.preprocess import InputSpec, prepare
 
 BLOCK_PX = 8
@@ -28,8 +25,6 @@ BLOCK_PX = 8
 VOLUMES_FILE, TARGETS_FILE, PLACES_FILE, SEEDS_FILE = "volumes.npy", "targets.npy", "places.npy", "seeds.json"
 
 Progress = Callable[[int, int, str], None]
-Stop = Callable[[], bool]
-T = TypeVar("T")
 
 
 def grid_of(spec: InputSpec) -> PhantomGrid:
@@ -127,7 +122,8 @@ def _make(
     targets = np.zeros((len(seeds), len(PLANTABLE)), dtype=np.float32)
     blocks = (*targets.shape, *blocks_of(spec))
     places = np.lib.format.open_memmap(folder / PLACES_FILE, mode="w+", dtype=np.uint8, shape=blocks)
-    for row, case in enumerate(in_processes(partial(phantom_case, spec=spec), seeds, processes, cancelled)):
+    made = in_processes(partial(phantom_case, spec=spec), seeds, processes, cancelled, one_thread)
+    for row, case in enumerate(made):
         volumes[row], targets[row], places[row] = case
         if progress is not None:
             progress(row + 1, len(seeds), "making phantoms")
@@ -136,52 +132,6 @@ def _make(
     np.save(folder / TARGETS_FILE, targets)
 
 
-def in_processes(
-    work: Callable[[int], T], seeds: Sequence[int], processes: int, cancelled: Stop | None = None
-) -> Iterator[T]:
-    """Yield ``work(seed)`` for every seed, in order, worked out by ``processes`` processes of one thread each.
-
-    With one process the work is done in this one. ``work`` and what it returns must be picklable otherwise. Only a few
-    results wait to be taken at any time.
-
-    Raises
-    ------
-    Cancelled
-        If ``cancelled`` said so before a result was due.
-    """
-    if processes == 1:
-        results: Iterator[T] = map(work, seeds)
-        yield from _until(results, cancelled)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _one_thread) as pool:
-        try:
-            yield from _until(_few_ahead(pool, work, seeds, 4 * processes), cancelled)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _few_ahead(pool: ProcessPoolExecutor, work: Callable[[int], T], seeds: Sequence[int], ahead: int) -> Iterator[T]:
-    waiting: deque[Future[T]] = deque()
-    for seed in seeds:
-        waiting.append(pool.submit(work, seed))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _until(results: Iterator[T], cancelled: Stop | None) -> Iterator[T]:
-    while True:
-        if cancelled is not None and cancelled():
-            raise Cancelled
-        try:
-            result = next(results)
-        except StopIteration:
-            return
-        yield result
-
-
-def _one_thread() -> None:
+def one_thread() -> None:
     """Leave the other cores to the other processes."""
     torch.set_num_threads(1)

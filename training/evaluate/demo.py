@@ -21,7 +21,8 @@ import torch
 
 import training
 from training.cohort.phantom import make_phantom
-from training.cohort.phantom_cases import grid_of, in_processes, phantom_cases, seconds_to_make
+from training.cohort.phantom_cases import grid_of, one_thread, phantom_cases, seconds_to_make
+from training.cohort.processes import in_processes
 from training.evaluate.metrics import youden_point
 from training.evaluate.phantoms import Outcome, classification_report, outcome, pointing_report
 from training.fit import TrainConfig, train
@@ -133,7 +134,7 @@ def outcomes(
 ) -> list[Outcome]:
     """Return what ``model`` makes of the phantoms of ``seeds``, on its own grid, in their order."""
     found: list[Outcome] = []
-    for result in in_processes(partial(_outcome, model), seeds, processes, cancelled):
+    for result in in_processes(partial(_outcome, model), seeds, processes, cancelled, one_thread):
         found.append(result)
         if progress is not None:
             progress(len(found), len(seeds), "judging")

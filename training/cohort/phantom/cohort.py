@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from training.cohort.phantom.build import SOFTWARE, FindingRequest, Phantom, make_phantom
 from training.cohort.phantom.grid import PhantomGrid
+from training.cohort.processes import in_processes
 from training.io.atomic import atomic_path
 from training.io.phantoms import PHANTOM_NAME, TRUTH_FILE
 from training.io.write import write_nifti
@@ -53,6 +55,7 @@ def write_cohort(
     findings: FindingRequest = None,
     threads: int = 2,
     npz: bool = False,
+    processes: int = 1,
 ) -> Path:
     """Write ``n`` phantoms of seeds ``seed``, ``seed + 1``, ... below ``out`` and return it.
 
@@ -61,6 +64,9 @@ def write_cohort(
     CT in the form of RAD-ChestCT. ``labels.csv`` (case, path, split, 80 labels), ``findings.csv`` and ``reports.csv``
     cover the cohort: these phantoms and those that were in the folder already. A case exists completely or not at all;
     cases that exist from the same request are kept, so an interrupted cohort goes on where it stopped.
+
+    Several ``processes`` make several phantoms at a time, each in one thread; one process uses ``threads``. The files
+    are the same.
 
     Raises
     ------
@@ -73,8 +79,9 @@ def write_cohort(
         raise ValueError(f"a cohort needs at least one phantom, got {n}")
     folder = Path(out)
     _check_folder(folder)
-    for index in range(n):
-        _case(folder, seed + index, size, findings, threads, npz)
+    threads = threads if processes == 1 else 1
+    make = partial(_case, folder=folder, size=size, findings=findings, threads=threads, npz=npz)
+    for index, _ in enumerate(in_processes(make, range(seed, seed + n), processes)):
         if progress is not None:
             progress(index + 1, n, "phantoms")
     _tables(folder, _truths(folder))
@@ -106,8 +113,8 @@ def case_name(seed: int) -> str:
 
 
 def _case(
-    folder: Path,
     seed: int,
+    folder: Path,
     size: Literal["full", "small"] | PhantomGrid,
     findings: FindingRequest,
     threads: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -173,11 +174,15 @@ class Size:
     resamples
         For the intervals.
     processes
-        That make phantoms and explain cases; the results do not depend on it.
+        That make phantoms and explain cases, as many as there are cores at most; the results do not depend on it.
     networks
         Width, input and batch of all networks; the paper's own if empty.
     settings
         Over everything else.
+    device
+        Where networks run.
+    needs_gpu
+        Whether it takes weeks without a GPU.
     """
 
     cases: int
@@ -188,15 +193,22 @@ class Size:
     processes: int = 2
     networks: Mapping[str, Any] = field(default_factory=lambda: _REDUCED)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    needs_gpu: bool = False
+
+    @property
+    def workers(self) -> int:
+        """Processes on this machine."""
+        return min(self.processes, os.cpu_count() or 1)
 
     def pretraining(self) -> TrainConfig:
         """Return the settings of the trunk's own training."""
-        run = {"run": {"epochs": self.pretraining_epochs, "validation_share": 0.0}}
+        run = {"run": {"epochs": self.pretraining_epochs, "validation_share": 0.0, "device": self.device}}
         return _merged(_COMMON, self.networks, self.settings, _PRETRAINING, run)
 
     def training(self, entry: Entry, trunk: str) -> TrainConfig:
         """Return the settings of ``entry``; its trunk starts from the checkpoint ``trunk`` unless it says otherwise."""
-        own = {"model": {"trunk_weights": trunk}, "run": {"epochs": self.epochs}}
+        own = {"model": {"trunk_weights": trunk}, "run": {"epochs": self.epochs, "device": self.device}}
         return _merged(_COMMON, self.networks, own, entry.settings, self.settings)
 
 
@@ -222,7 +234,9 @@ SIZES: Mapping[str, Size] = {
             "run": {"threads": 1},
         },
     ),
-    "full": Size(cases=420, epochs=10, pretraining_cases=150, pretraining_epochs=8, processes=8, networks={}),
+    "full": Size(
+        cases=420, epochs=10, pretraining_cases=150, pretraining_epochs=8, processes=8, networks={}, needs_gpu=True
+    ),
 }
 """``small`` takes up to an hour on two cores; ``tiny`` shows in a minute that everything runs, and nothing else.
 ``full`` has the paper's networks and input (405 x 420 x 420 voxels of 0.8 mm) and needs a GPU and 150 GB of disk."""

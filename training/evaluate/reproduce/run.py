@@ -159,7 +159,7 @@ def _make_cohort(run: Reproduction) -> bool:
     done = (run.cohort / "labels.csv").is_file()
     if not done:
         grid = grid_of(input_spec(run.size.pretraining()))
-        write_cohort(run.cohort, run.size.cases, COHORT_SEED, grid, run.progress)
+        write_cohort(run.cohort, run.size.cases, COHORT_SEED, grid, run.progress, processes=run.size.workers)
     return not done
 
 
@@ -169,7 +169,7 @@ def _pretrain(run: Reproduction) -> bool:
         return False
     config, folder = run.size.pretraining(), run.trunk.parent
     seeds = range(PRETRAINING_SEED, PRETRAINING_SEED + run.size.pretraining_cases)
-    cases = phantom_cases(folder / "phantoms", seeds, input_spec(config), run.size.processes, run.progress)
+    cases = phantom_cases(folder / "phantoms", seeds, input_spec(config), run.size.workers, run.progress)
     columns = [PLANTABLE.index(name) for name in PRETRAINING_LABELS]
     blocks = None if cases.blocks is None else cases.blocks[:, columns]
     chosen = ArrayCases(cases.volumes, cases.targets[:, columns], PRETRAINING_LABELS, cases.case_ids, blocks)
@@ -214,10 +214,11 @@ def _untrained(entry: Entry) -> dict[str, Any]:
 
 def _fill(run: Reproduction, model: Path, store: Path) -> bool:
     """Explain validation and test cases by ``model`` unless that is done; organs are found once for all models."""
-    settings = BatchSettings(str(model), splits=("valid", "test"), organ_cache=run.folder / "organs")
+    organs = run.folder / "organs"
+    settings = BatchSettings(str(model), splits=("valid", "test"), device=run.size.device, organ_cache=organs)
     prepared = prepare_batch(run.cohort, store, settings)
     open_for_filling(store, prepared.plan)
-    several = cluster(run.size.processes) if run.size.processes > 1 else nullcontext()
+    several = cluster(run.size.workers) if run.size.workers > 1 else nullcontext()
     with several as client:
         return run_batch(prepared, client, run.progress).done > 0
 

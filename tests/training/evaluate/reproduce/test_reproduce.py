@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from training.cli import create_app
 from training.cohort.phantom import PLANTABLE
-from training.evaluate.reproduce import SIZES, reproduce
+from training.evaluate.reproduce import SIZES, Size, needs, on_device, reproduce
 from training.evaluate.reproduce import run as module
 from training.evaluate.reproduce.claims import CLAIMS, Claim, find, percent, verdict
 from training.evaluate.reproduce.plan import BASE, ENTRIES, LABELS, MASK, PRETRAINING_LABELS
@@ -26,6 +27,7 @@ from training.issues import InputError
 from training.models import load_model
 from training.partition.allowed import RegionSettings, cell_values
 
+needs_module = import_module("training.evaluate.reproduce.needs")
 CHOSEN = tuple(one for one in ENTRIES if one.name in (BASE, MASK, "randinit", "axialnet-local-2"))
 
 
@@ -153,6 +155,82 @@ def test_the_command_line_knows_it() -> None:
     result = CliRunner().invoke(create_app(), ["reproduce", "--help"])
     assert result.exit_code == 0
     assert "--page" in result.output
+
+
+def reproduced(out: Path, *words: str) -> Result:
+    return CliRunner().invoke(create_app(), ["reproduce", str(out), *words])
+
+
+@pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Size]:
+    """Return the sizes that will have been asked for; nothing is made."""
+    found: list[Size] = []
+    package = import_module("training.evaluate.reproduce")
+    monkeypatch.setattr(package, "reproduce", lambda out, size, *_, **__: found.append(size) or out)
+    return found
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_the_full_size_says_what_it_takes_and_does_not_start_without_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = calls(monkeypatch)
+    monkeypatch.setattr(needs_module, "free_bytes", lambda _: 200_000_000_000)
+    done = reproduced(tmp_path / "out", "--size", "full")
+    told = " ".join(done.stderr.split())
+    assert done.exit_code == 2
+    assert "13 networks of 405 x 420 x 420 voxels: a trunk on 150 phantoms for 8 epochs" in told
+    assert "12 on a cohort of 420 phantoms for 10 epochs each; 19 stores" in told
+    assert "up to 141.5 GB of disk (200.0 GB are free), and computes on the CPU" in told
+    assert "no GPU was found, and networks of the paper's size take weeks on a CPU. Give --device cpu" in told
+    assert made == []
+    assert not (tmp_path / "out").exists()
+    assert reproduced(tmp_path / "out", "--size", "full", "--device", "cpu").exit_code == 0
+    assert made == [SIZES["full"]]  # the CPU is what auto means here
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_a_gpu_that_is_not_there_and_a_disk_that_is_too_small_are_told_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = calls(monkeypatch)
+    done = reproduced(tmp_path / "out", "--size", "tiny", "--device", "cuda")
+    assert (done.exit_code, made) == (2, [])
+    assert "there is no device cuda here" in done.stderr
+    monkeypatch.setattr(needs_module, "free_bytes", lambda _: 1_000)
+    full = reproduced(tmp_path / "out", "--size", "tiny")
+    assert (full.exit_code, made) == (1, [])
+    assert "it can take 0.0 GB, and 0.0 GB are free" in full.stderr
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "machine.json").write_text("{}")
+    assert reproduced(tmp_path / "out", "--size", "tiny").exit_code == 0  # it was begun, and goes on
+    assert len(made) == 1
+
+
+def test_the_cpu_can_be_chosen_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    size = on_device(SIZES["full"], "cpu")
+    assert size.device == "cpu"
+    assert size.training(ENTRIES[0], "").run.device == size.pretraining().run.device == "cpu"
+    assert on_device(SIZES["full"], "auto") == on_device(SIZES["full"], "cuda") == SIZES["full"]
+    assert "computes on a GPU" in needs(SIZES["full"], ENTRIES, Path(), "auto")[1]
+
+
+def test_phantoms_of_the_cohort_are_made_by_as_many_processes_as_there_are_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(module, "write_cohort", lambda *_, processes: asked.append(processes))
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    for name in ("full", "small", "tiny"):
+        run = module.Reproduction(tmp_path, SIZES[name], CHOSEN, module._silent, module._mute)
+        assert module._make_cohort(run)
+    assert asked == [4, 2, 1]
 
 
 @pytest.mark.parametrize(
