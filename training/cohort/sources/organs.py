@@ -29,7 +29,7 @@ from training.partition.segment.masks import read_masks
 from training.preprocess import ModelInput
 from training.volume import Volume
 
-ORGANS_VERSION = 5
+ORGANS_VERSION = 6
 """Version of what the segmentation computes: raise it when its output changes."""
 
 

@@ -13,7 +13,7 @@ from training.partition.segment.analysis import Analysis
 from training.partition.segment.body import IN_PLANE
 from training.partition.segment.diaphragm import above_diaphragm
 from training.partition.segment.lungs import Lungs
-from training.partition.segment.shapes import Mask, convex_hull, fill_enclosed
+from training.partition.segment.shapes import Mask, convex_hull, dilate, erode, fill_enclosed
 from training.partition.segment.spine import Spine
 
 UNION_MM: Final = 60.0
@@ -48,11 +48,15 @@ FLANKED: Final = 0.4
 POCKET_MM2: Final = 1200.0
 """Largest cross-section of what a lung may wrap round."""
 
-PREVERTEBRAL_MM: Final = (20.0, 28.0, 6.0)
-"""Half width, and reach before and behind the spine's front, of aorta and oesophagus behind the diaphragm."""
+PREVERTEBRAL_MM: Final = (14.0, 32.0, 28.0, 6.0)
+"""Reach to the right and left of the spine's middle, before and behind its front, of aorta and oesophagus behind the
+diaphragm; the aorta lies on the left."""
 
 RECESSES_MM: Final = 70.0
 """What lies between the lungs' recesses, no farther apart than this, is mediastinum too: an aorta beside the spine."""
+
+THIN_MM: Final = 8.0
+"""Rims thinner than this, along the lungs where the diaphragm falls off, are none."""
 
 VERTEBRA_HALF_MM: Final = 19.0
 
@@ -100,6 +104,7 @@ def find_mediastinum(ct: Analysis, inside: Mask, lungs: Lungs, spine: Spine, car
         if index > dome:
             region &= chest[index] | _prevertebral(ct, spine, index) | _flanked(edges, index, ct)
         out[index] = region
+    out[dome + 1 :] &= dilate(erode(out, THIN_MM / 2, ct.spacing_mm), THIN_MM / 2, ct.spacing_mm)[dome + 1 :]
     out |= _pockets(ct, free, out, both, levels)
     out[dome:] &= ~lungs.gas[dome:]
     return fill_enclosed(out | both) & ~both & inside & ~lungs.gas
@@ -223,10 +228,10 @@ def _behind(ct: Analysis, spine: Spine, index: int) -> Plane:
 
 
 def _prevertebral(ct: Analysis, spine: Spine, index: int) -> Plane:
-    half, before, behind = PREVERTEBRAL_MM
-    across = np.abs(np.arange(ct.hu.shape[2]) - spine.column[index]) * ct.spacing_mm[2] <= half
+    right, left, before, behind = PREVERTEBRAL_MM
+    across = (np.arange(ct.hu.shape[2]) - spine.column[index]) * ct.spacing_mm[2]
     ahead = (spine.front[index] - np.arange(ct.hu.shape[1])[:, None]) * ct.spacing_mm[1]
-    return np.asarray(across & (ahead <= before) & (ahead >= -behind))
+    return np.asarray((across >= -right) & (across <= left) & (ahead <= before) & (ahead >= -behind))
 
 
 def _flanked(edges: _Edges, index: int, ct: Analysis) -> Plane:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from training.partition import segment_organs
+from training.partition.segment.shapes import dilate, erode
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,15 @@ def test_heart_and_great_vessels_lie_in_the_mediastinum(painted, result, organ) 
 def test_bones_and_what_lies_below_the_diaphragm_stay_out_of_it(painted, result, beginning, most) -> None:
     mask = sum((m for n, m in painted.organs.items() if n.startswith(beginning)), start=np.zeros_like(painted.right))
     assert (result.labels == 3)[mask].mean() <= most
+
+
+def test_below_the_domes_no_rim_along_the_lungs_is_left(painted, result) -> None:
+    spacing = painted.volume.geometry.spacing_mm
+    mediastinum = result.labels == 3
+    thick = dilate(erode(mediastinum, 4, spacing), 4, spacing)
+    below = slice(70, None)
+    assert mediastinum[below].any()
+    assert (mediastinum & ~thick)[below].sum() <= 0.02 * mediastinum[below].sum()
 
 
 @pytest.mark.parametrize(("lobes", "below"), [("lung_lower_lobe_left", 0), ("_left", 60), ("_right", 60), ("", 70)])
