@@ -76,8 +76,12 @@ def verdict(claim: Claim, results: Mapping[str, Mapping[str, Any]]) -> tuple[str
         return "n/a", "say nothing"
     low, high = sorted(claim.sign * row[end] for end in ("low", "high"))
     shown = "show it" if low > 0 else "show the opposite" if high < 0 else "do not show it"
-    text = f"{100 * row['difference']:+.1f} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
-    return text, shown
+    return points(row), shown
+
+
+def points(row: Mapping[str, Any]) -> str:
+    """Return a row's difference with its interval, in per cent points."""
+    return f"{100 * row['difference']:+.1f} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
 
 
 def find(rows: Iterable[Mapping[str, Any]], **wanted: str) -> Mapping[str, Any] | None:
@@ -85,9 +89,9 @@ def find(rows: Iterable[Mapping[str, Any]], **wanted: str) -> Mapping[str, Any] 
     return next((row for row in rows if all(row.get(key) == value for key, value in wanted.items())), None)
 
 
-def percent(row: Mapping[str, Any] | None, interval: bool = True) -> str:
+def percent(row: Mapping[str, Any] | None) -> str:
     """Return a row's value in per cent, with its interval."""
     if row is None or row["value"] is None:
         return "n/a"
-    ends = f" ({100 * row['low']:.1f} to {100 * row['high']:.1f})" if interval and row["low"] is not None else ""
+    ends = f" ({100 * row['low']:.1f} to {100 * row['high']:.1f})" if row["low"] is not None else ""
     return f"{100 * row['value']:.1f}{ends}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from training.evaluate.baselines import BASELINES, CENTRE, PRIOR, RANDOM_LAST_LAYER, RANDOM_WEIGHTS, UNIFORM
-from training.evaluate.reproduce.claims import CLAIMS, find, percent, verdict
+from training.evaluate.reproduce.claims import CLAIMS, find, percent, points, verdict
 from training.evaluate.reproduce.plan import (
     BASE,
     COHORT_SEED,
@@ -27,6 +27,7 @@ Results = Mapping[str, Mapping[str, Any]]
 
 HIRESCAM, GRADCAM = "HiResCAM", "Grad-CAM"
 PLACED = "receptive_field"
+_POINTING_BASELINES = (UNIFORM, CENTRE, PRIOR, RANDOM_LAST_LAYER, RANDOM_WEIGHTS)
 NOT_APPLICABLE = "n/a"
 
 _TABLE_1 = ("bodycam", "maxpool", "randinit", "nocustomconv", BASE, MASK, "axialnet-same", "axialnet-local-3",
@@ -91,7 +92,7 @@ def _table_1(results: Results) -> str:
             results[name]["about"]["words"],
             percent(find(results[name]["summary"], model=name, metric="AUROC", average="median")),
             *(percent(_iou(results, name, source)) for source in (GRADCAM, HIRESCAM)),
-            *(percent(_iou(results, name, source), interval=False) for source in BASELINES[:4]),
+            *(percent(_iou(results, name, source)) for source in BASELINES[:4]),
         )
         for name in _TABLE_1
         if name in results
@@ -117,7 +118,11 @@ def _table_2(results: Results) -> str:
     low, high = (_value(_iou(results, n, s)) for n, s in ((BASE, GRADCAM), (MASK, HIRESCAM)))
     change = f"{100 * (high / low - 1):+.0f} %" if low and high is not None else NOT_APPLICABLE
     words = f"From Grad-CAM without mask loss to HiResCAM with it: {change} (the paper: +37.2 %)."
-    return f"## Mask loss and attention (the paper's Table 2)\n\n{_markdown(head, rows)}\n\n{words}"
+    sides = {"first": f"{MASK}: {HIRESCAM}", "second": f"{BASE}: {GRADCAM}"}
+    row = find(results[MASK].get("comparisons", ()), **sides, measure=f"OrganIoU (paper, {PLACED})", group="all")
+    if row is not None and row["difference"] is not None and row["low"] is not None:
+        words += f" Paired by test case: {points(row)} points."
+    return f"## Mask loss and attention (the paper's Table 2)\n\n{_markdown(head, rows)}\n\n{_wrapped(words)}"
 
 
 def _table_6(results: Results) -> str:
@@ -155,12 +160,11 @@ def _fields(results: Results) -> str:
             percent(find(results[name]["summary"], model=name, metric="AUROC", average="mean")),
             _millimetres(_pointing(results, name, HIRESCAM)),
             percent(_pointing(results, name, HIRESCAM, "cell_hit")),
-            *(_millimetres(_pointing(results, name, s), interval=False) for s in (UNIFORM, CENTRE, PRIOR)),
-            *(_millimetres(_pointing(results, name, s), interval=False) for s in (RANDOM_LAST_LAYER, RANDOM_WEIGHTS)),
+            *(_millimetres(_pointing(results, name, source)) for source in _POINTING_BASELINES),
         )
         for name in chosen
     ]
-    baselines = _short((UNIFORM, CENTRE, PRIOR, RANDOM_LAST_LAYER, RANDOM_WEIGHTS))
+    baselines = _short(_POINTING_BASELINES)
     head = ("model", "a cell sees", "cells", "mean AUROC", "pointing error", "cell on the lesion", *baselines)
     words = (
         "Pointing error is the distance from the peak cell of the HiResCAM map to the nearest planted lesion of the "
@@ -219,10 +223,10 @@ def _value(row: Mapping[str, Any] | None) -> float | None:
     return None if row is None else row["value"]
 
 
-def _millimetres(row: Mapping[str, Any] | None, interval: bool = True) -> str:
+def _millimetres(row: Mapping[str, Any] | None) -> str:
     if row is None or row["value"] is None:
         return NOT_APPLICABLE
-    ends = f" ({row['low']:.0f} to {row['high']:.0f})" if interval and row["low"] is not None else ""
+    ends = f" ({row['low']:.0f} to {row['high']:.0f})" if row["low"] is not None else ""
     return f"{row['value']:.0f}{ends}"
 
 

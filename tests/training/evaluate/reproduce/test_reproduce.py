@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def test_the_page_has_the_papers_tables_with_intervals_and_baselines(folder: Pat
     assert first[0][-4:] == ["uniform", "centre prior", "random weights", "random last layer"]
     second = table(page, "Mask loss and attention (the paper's Table 2)")
     assert [row[0] for row in second[2:]] == [BASE, MASK]
+    assert re.search(r"Paired by test case: [+-][\d.]+ \([+-][\d.]+ to [+-][\d.]+\) points", page)
     assert " to " in second[2][2]
     fields = table(page, "Accuracy and pointing over the receptive field")
     assert fields[2][0] == "axialnet-local-2"  # the smallest field first
@@ -118,7 +120,12 @@ def test_baselines_stand_beside_every_organ_iou(folder: Path) -> None:
     sixth, second = (table(text, f"{t} (the paper's Table {n})") for t, n in TITLES)
     assert sixth[0][4:6] == ["uniform", "centre prior"]
     assert sixth[-1][4:6] == second[3][3:5]
-    below = [row[0] for row in table(text, "Architectures")[2:] if float(row[4].split()[0]) < float(row[6])]
+    first, fields = (table(text, title) for title in ("Architectures", "Accuracy and pointing"))
+    cells = [cell for row in first[2:] for cell in row[5:9]] + [cell for row in fields[2:] for cell in row[6:11]]
+    known = [cell for cell in cells if cell != "n/a"]
+    assert len(known) > len(cells) / 2
+    assert [cell for cell in known if not re.fullmatch(r"\S+ \(\S+ to \S+\)", cell)] == []
+    below = [row[0] for row in table(text, "Architectures")[2:] if float(row[4].split()[0]) < float(row[6].split()[0])]
     assert f"for {len(below)} of {len(CHOSEN)} networks" in " ".join(text.split())
 
 
