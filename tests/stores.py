@@ -49,7 +49,7 @@ def make_store(
     missing
         Cases that are planned but have no result.
     dense
-        Z without a zero, which compresses least.
+        Z without a zero and all of it noise, which compresses least.
     options
         As for ``make_explanation`` in tests/explanations.py.
     """
@@ -58,7 +58,8 @@ def make_store(
         for n in range(n_cases)
     ]
     if dense:
-        made = [replace(one, z=np.abs(one.z - np.float32(0.7))) for one in made]
+        noise = np.random.default_rng(seed)
+        made = [replace(one, z=np.abs(noise.normal(0, 1, one.z.shape)).astype(np.float32)) for one in made]
     cases = [_of(made[0], one, _name(n)) for n, one in enumerate(made)]
     plan = plan_of(cases, organs, truth, z_dtype, origin)
     create_store(folder, plan)

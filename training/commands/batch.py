@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
@@ -169,15 +170,21 @@ def _say_size(prepared: Batch) -> None:
     from training.issues import InputError, error
 
     layout, free = prepared.plan.layout, free_bytes(prepared.work.store)
-    total = layout.case_bytes * layout.n_cases
+    total, usual = layout.case_bytes * layout.n_cases, layout.usual_bytes
     say(
-        f"{counted(layout.n_cases, 'case')}, at most {layout.case_bytes / 1e3:,.0f} KB each and "
-        f"{total / 1e9:,.2f} GB in all before "
-        f"compression (Z {' x '.join(map(str, layout.z_row))} {layout.z_dtype}); {free / 1e9:,.1f} GB are free."
+        f"{counted(layout.n_cases, 'case')}, usually {_range(usual, 1e3, 0)} KB each and "
+        f"{_range([one * layout.n_cases for one in usual], 1e9, 2)} GB in all, compressed (Z "
+        f"{' x '.join(map(str, layout.z_row))} {layout.z_dtype}); never more than their uncompressed "
+        f"{layout.case_bytes / 1e3:,.0f} KB and {total / 1e9:,.2f} GB. {free / 1e9:,.1f} GB are free."
     )
     if total > free and find_store(prepared.work.store) is None:
         fact = f"the store can become {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
         raise InputError(error("disk-full", fact, "Free some space, choose another disk, or use --keep float16."))
+
+
+def _range(ends: Sequence[float], unit: float, digits: int) -> str:
+    """Return a range of bytes in words, in ``unit``; one number if both ends look alike."""
+    return " to ".join(dict.fromkeys(f"{end / unit:,.{digits}f}" for end in ends))
 
 
 def _client(workers: int | None, scheduler: str | None, device: str) -> AbstractContextManager[Any]:

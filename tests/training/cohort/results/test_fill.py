@@ -12,6 +12,7 @@ from tests.explanations import make_explanation
 from tests.stores import make_store, plan_of
 from training.cohort.results import open_store
 from training.cohort.results.fill import Filling, check_same, create_store, filling, pending_file, write_pending
+from training.cohort.results.layout import ZDtype
 from training.explain.result import Explanation
 from training.issues import InputError
 
@@ -144,12 +145,17 @@ def test_a_store_is_continued_with_equal_plans_only(store: Path, cases: list[Exp
         check_same(store, replace(plan, model=replace(plan.model, sha256="f" * 64)))
 
 
-def test_a_case_of_axialnet_takes_at_most_350_kb_even_without_zeros(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "s", 3, 80, 135, (6, 6), dense=True, n_features=16)
+@pytest.mark.parametrize("z_dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dense", [True, False])
+def test_a_case_of_axialnet_takes_what_is_told_and_at_most_350_kb(tmp_path: Path, z_dtype: ZDtype, dense: bool) -> None:
+    store = make_store(tmp_path / "s", 3, 80, 135, (6, 6), dense=dense, n_features=16, z_dtype=z_dtype)
     size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file() and file.name != "zarr.json")
-    head = open_store(store).weights.nbytes
-    assert open_store(store).layout.z_row == (135, 16, 6, 6)
-    assert (size - head) / 3 < 350_000
+    each = (size - open_store(store).weights.nbytes) / 3
+    layout = open_store(store).layout
+    assert layout.z_row == (135, 16, 6, 6)
+    least, most = layout.usual_bytes
+    assert least < each < most < 350_000
+    assert most < layout.case_bytes
 
 
 def test_z_that_float16_cannot_hold_is_refused(tmp_path: Path, cases: list[Explanation]) -> None:
