@@ -89,7 +89,7 @@ def test_the_page_has_the_papers_tables_with_intervals_and_baselines(folder: Pat
     assert first[0][-4:] == ["uniform", "centre prior", "random weights", "random last layer"]
     second = table(page, "Mask loss and attention (the paper's Table 2)")
     assert [row[0] for row in second[2:]] == [BASE, MASK]
-    assert re.search(r"Paired by test case: [+-][\d.]+ \([+-][\d.]+ to [+-][\d.]+\) points", page)
+    assert re.search(r"Paired by test case: [+-][\d.]+ \([+-][\d.]+ to [+-][\d.]+\) points", " ".join(page.split()))
     assert " to " in second[2][2]
     fields = table(page, "Accuracy and pointing over the receptive field")
     assert fields[2][0] == "axialnet-local-2"  # the smallest field first
