@@ -24,6 +24,7 @@ from training.issues import InputError
 from training.labels import display_name
 
 READING = "Reading the case …"
+KEPT_NOTE = "The note stays as typed. It is saved with your verdict, or when you go on."
 
 
 class AuditController(QObject):
@@ -137,14 +138,22 @@ class AuditController(QObject):
         self.panel.tabs.setCurrentIndex(0)
         self.panel.judge.comment.setFocus()
 
+    def edit_filter(self) -> None:
+        """Put the keyboard into what to look at."""
+        self.panel.tabs.setCurrentIndex(self.panel.filter_tab)
+        self.panel.filter.label.setFocus()
+
     def save_note(self) -> None:
         """Save tags and comment, and give the keyboard back."""
         self._save_note()
         self.leave_text()
 
     def leave_text(self) -> None:
-        """Give the keyboard back to the picture."""
+        """Give the keyboard back to the list; what was typed stays, and is saved with a verdict or when going on."""
+        self.panel.tabs.setCurrentIndex(0)
         self.panel.queue.view.setFocus()
+        if self.panel.judge.has_unsaved_note:
+            self.board.say(KEPT_NOTE)
 
     def next_page(self) -> None:
         """Show the next of slice scores, budget and report."""

@@ -93,6 +93,7 @@ class AuditDock(QWidget):
             "top_slice": run(AuditController.top_slice),
             "undo": run(AuditController.undo),
             "restore_view": run(AuditController.restore_view),
+            "edit_filter": run(AuditController.edit_filter),
             "edit_comment": run(AuditController.edit_comment),
             "leave_text": run(AuditController.leave_text),
             "next_page": run(AuditController.next_page),

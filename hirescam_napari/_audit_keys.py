@@ -28,8 +28,9 @@ KEYS: tuple[AuditKey, ...] = (
     AuditKey("Home", "top_slice", "slice with the highest score"),
     AuditKey("U", "undo", "take your latest verdict back"),
     AuditKey("V", "restore_view", "the view as it stood when you judged"),
+    AuditKey("W", "edit_filter", "what to look at (Tab goes on, typing searches a list, Esc goes back)"),
     AuditKey("C", "edit_comment", "write a comment (Return saves it)"),
-    AuditKey("Esc", "leave_text", "leave the comment"),
+    AuditKey("Esc", "leave_text", "back to the list; what was typed stays and is saved when you judge or go on"),
     AuditKey("K", "next_page", "slice scores, score budget, report"),
 )
 """None of them is a key of the session itself, but for Home, which means the same."""

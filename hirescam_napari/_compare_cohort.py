@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
 
+from hirescam_napari._compare_rows import tile_row
 from hirescam_napari._controller import Controller
 from hirescam_napari._engine import IsCancelled, Progress
 from hirescam_napari._resolve import error_text
 from hirescam_napari._runner import Runner, quick
 from hirescam_napari._state import WINDOWS
 from hirescam_napari._workers import Job
-from hirescam_napari.views._words import percent, signed
+from hirescam_napari.views._words import signed_share
 from hirescam_napari.views.compare import ComparePanel, SheetChoice
 from training.cohort.results import CohortStore, open_store
 from training.cohort.run_report import report_beside
@@ -151,15 +152,15 @@ class CohortComparer(QObject):
 
     def _on_ranked(self, found: Sequence[Disagreement]) -> None:
         self.ranked = list(found)
-        rows = [(f"{one.case} · {display_name(one.label)}", signed(one.value)) for one in found]
+        rows = [(f"{one.case} · {display_name(one.label)}", signed_share(one.value)) for one in found]
         self.panel.cohort.set_rows(rows)
         found_words = f"{len(rows)} predicted abnormalities of the cohort, worst first. Click one to open it."
         self.panel.set_status(found_words if rows else "The model predicts nothing in this cohort.")
 
     def _on_sheet(self, sheet: Sheet) -> None:
         self.sheet = sheet
-        rows = [(tile.entry.case, percent(tile.entry.probability), tile.outcome) for tile in sheet.tiles]
-        self.panel.cases.set_rows(rows)
+        rows = [tile_row(tile, sheet.order) for tile in sheet.tiles]
+        self.panel.show_cases(rows, with_disagreement=sheet.order == "disagreement")
         self.sheetMade.emit()
         missing = sum(not tile.has_ct for tile in sheet.tiles)
         every = counted(len(rows), "case")

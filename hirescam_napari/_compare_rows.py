@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hirescam_napari.views._words import percent, signed, times_mean
-from training.evaluate.compare import Disagreement, ModelPair
+from hirescam_napari.views._words import percent, signed, signed_share, times_mean
+from training.evaluate.compare import Disagreement, ModelPair, Order
+from training.evaluate.sheet_tiles import Tile
 from training.explain.budget import PLACES, ScoreBudget
 from training.labels import display_name
 
@@ -11,7 +12,7 @@ from training.labels import display_name
 def disagreement_row(one: Disagreement) -> tuple[str, str, str, str]:
     """Return abnormality, disagreement, HiResCAM's share in the right organ and Grad-CAM's in the wrong one."""
     right, wrong = percent(one.hirescam.allowed), percent(one.gradcam.other_organs)
-    return (display_name(one.label), signed(one.value), right, wrong)
+    return (display_name(one.label), signed_share(one.value), right, wrong)
 
 
 def pair_row(one: ModelPair) -> tuple[str, str, str]:
@@ -21,6 +22,12 @@ def pair_row(one: ModelPair) -> tuple[str, str, str]:
         for p, ratio in zip(one.probabilities, one.ratios, strict=True)
     ]
     return (display_name(one.label), said[0], said[1])
+
+
+def tile_row(one: Tile, order: Order) -> tuple[str, str, str, str]:
+    """Return case, probability, disagreement if the sheet is ordered by it, and whether the prediction was right."""
+    value = signed_share(one.entry.value) if order == "disagreement" else ""
+    return (one.entry.case, percent(one.entry.probability), value, one.outcome)
 
 
 def budget_rows(first: ScoreBudget, second: ScoreBudget) -> list[tuple[str, str, str]]:

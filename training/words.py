@@ -106,8 +106,28 @@ def percents_apart(first: float, second: float, most: int = 4) -> tuple[str, str
     return plain
 
 
+def signed_share(value: float) -> str:
+    """Return a difference of shares, -1 to 1, with three decimals and its sign (a true minus sign); 0 has none.
+
+    Examples
+    --------
+    >>> signed_share(0.0667), signed_share(-1.0), signed_share(5.75e-10), signed_share(-1e-9)
+    ('+0.067', '−1.000', '0.000', '0.000')
+    """
+    words = f"{value:+.3f}"
+    return "0.000" if float(words) == 0 else words.replace("-", "−")
+
+
 def times_mean(ratio: float | None) -> str:
-    """Return the ratio of a probability to the model's mean for that label, ``n/a`` where the mean is unknown."""
+    """Return the ratio of a probability to the model's mean for that label, ``n/a`` where the mean is unknown.
+
+    Examples
+    --------
+    >>> times_mean(12.3), times_mean(2.94), times_mean(0.02), times_mean(0.0)
+    ('12×', '2.9×', '<0.1×', '0×')
+    """
     if ratio is None or not math.isfinite(ratio):
         return NOT_AVAILABLE
+    if ratio < 0.05:
+        return "<0.1×" if ratio > 0 else "0×"
     return f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from training.words import NOT_AVAILABLE, NOT_FOR_CLINICAL_USE, percent, times_mean
+from training.words import NOT_AVAILABLE, NOT_FOR_CLINICAL_USE, percent, signed_share, times_mean
 
 __all__ = [
     "NOT_AVAILABLE",
@@ -13,6 +13,7 @@ __all__ = [
     "percent",
     "residual_words",
     "signed",
+    "signed_share",
     "times_mean",
 ]
 

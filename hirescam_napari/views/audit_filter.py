@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from hirescam_napari.views._layout import WrappedLabel, choose, combo_box, fill_combo
+from hirescam_napari.views._table_keys import TypedKeys
 from training.evaluate.audit.predictions import THRESHOLD_KINDS, ThresholdKind
 from training.evaluate.audit.select import GROUPS, ErrorKind, Filter, Order, Reviewed
 from training.evaluate.audit.suggest import HINTS, Hint
@@ -51,7 +52,10 @@ class AuditChoice:
 
 
 class AuditFilter(QWidget):
-    """Choices in combo boxes. Emits ``changed(AuditChoice)`` at once, and ``workOutRequested`` for the evidence."""
+    """Choices in combo boxes, which are searched by typing.
+
+    Emits ``changed(AuditChoice)`` at once, and ``workOutRequested`` for the evidence.
+    """
 
     changed = Signal(object)
     workOutRequested = Signal()
@@ -160,6 +164,7 @@ class AuditFilter(QWidget):
 
     def _connect(self) -> None:
         for combo in self._combos:
+            TypedKeys(combo)
             combo.currentIndexChanged.connect(self._on_change)
         for spin in (self.by_hand, self.low, self.high):
             spin.valueChanged.connect(self._on_change)

@@ -53,7 +53,7 @@ class AuditPanel(QWidget):
         judging.setChildrenCollapsible(False)
         judging.setSizes([140, 470])
         self.tabs.addTab(judging, "Judge")
-        self.tabs.addTab(scrolled(self.filter), "Look at")
+        self.filter_tab = self.tabs.addTab(scrolled(self.filter), "Look at")
         self.progress_tab = self.tabs.addTab(
             scrolled(stacked(self.summary, self.export_button, self.progress, margin=2)), "Progress"
         )

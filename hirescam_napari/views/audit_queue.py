@@ -12,7 +12,7 @@ from hirescam_napari.views._table_keys import KeysGoOn
 from hirescam_napari.views._words import percent
 
 HEADS = ("", "Abnormality", "Prob.", "Case", "Verdict")
-WIDTHS_PX = (28, 88, 48, 60, 88)
+WIDTHS_PX = (26, 82, 60, 60, 88)
 CASE = HEADS.index("Case")
 """The column that takes what room is left."""
 

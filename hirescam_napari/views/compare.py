@@ -38,6 +38,9 @@ _ABOUT = {
     "placements": "The same map where its cells look, and stretched over the slice as the paper draws it.",
     "cases": "The selected abnormality over many cases, the top slice of each, on one shared scale.",
 }
+_DISAGREE = 2
+"""Column of the list of cases."""
+
 _ORDERS = (("probability", "Highest probability"), ("disagreement", "Methods disagree most"))
 
 
@@ -125,7 +128,7 @@ class ComparePanel(QWidget):
         self.labels = RankTable("Disagreement", ("Abnormality", "Disagree", "HiRes right", "Grad wrong"), self)
         self.cohort = RankTable("Disagreement in the cohort", ("Case · abnormality", "Disagree"), self)
         self.models = RankTable("Two models", ("Abnormality", "First", "Second"), self)
-        self.cases = RankTable("Cases", ("Case", "Probability", ""), self)
+        self.cases = RankTable("Cases", ("Case", "Probability", "Disagree", ""), self)
         self.second, self.run_button = combo_box("Second model", self), QPushButton("Run", self)
         self.budgets = RankTable("Score budgets", ("For, against", "First", "Second"), self)
         self.budget_words, self.shift = WrappedLabel("", self), WrappedLabel("", self)
@@ -178,6 +181,11 @@ class ComparePanel(QWidget):
         self.progress.setRange(0, max(total, 0))
         self.progress.setValue(done)
         self.status.setText(f"{stage[:1].upper()}{stage[1:]} …")
+
+    def show_cases(self, rows: Sequence[Sequence[str]], with_disagreement: bool) -> None:
+        """List the cases of a sheet: case, probability, disagreement of the methods, outcome."""
+        self.cases.set_rows(rows)
+        self.cases.setColumnHidden(_DISAGREE, not with_disagreement)
 
     def set_status(self, text: str) -> None:
         """Say how things stand."""

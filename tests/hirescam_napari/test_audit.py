@@ -6,7 +6,9 @@ import csv
 import getpass
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QWidget
 
 from hirescam_napari import _keys
-from hirescam_napari._audit import AuditController
+from hirescam_napari._audit import KEPT_NOTE, AuditController
 from hirescam_napari._audit_dock import AUDIT_TITLE, AuditDock
 from hirescam_napari._audit_keys import KEYS
 from hirescam_napari._session import PLUGIN
+from hirescam_napari._snapshot import capture
 from hirescam_napari._state import Layout
 from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari.views.audit_filter import OUTSIDE, AuditChoice
@@ -34,6 +37,9 @@ from training.evaluate.audit.suggest import HINTS, Hint
 from training.evaluate.audit.verdicts import VERDICTS, Subject, Verdict, standing
 
 REVIEWER = "Ann"
+PATIENCE_MS = 120_000
+"""How long a test waits for what has to happen; on a busy machine everything takes many times longer."""
+
 NODULES = AuditChoice(Filter(labels=(SHORTCUT,)))
 
 
@@ -61,10 +67,16 @@ def dock(viewer: Viewer, qtbot: QtBot) -> Iterator[AuditDock]:
     viewer.window.add_dock_widget(session, name="HiResCAM", area="right")
     made = AuditDock(viewer, session)
     viewer.window.add_dock_widget(made, name="Audit", area="left")
-    viewer.window.activate()
+    activate(viewer, qtbot)
     yield made
     made.close_audit()
     session.close_session()
+
+
+def activate(viewer: Viewer, qtbot: QtBot) -> None:
+    """Bring the window to the front; until it is there no shortcut works, and nothing has the keyboard."""
+    viewer.window.activate()
+    qtbot.waitUntil(lambda: QApplication.activeWindow() is not None, timeout=PATIENCE_MS)
 
 
 def opened(dock: AuditDock, store: Path, qtbot: QtBot, reviewer: str = REVIEWER) -> AuditController:
@@ -75,17 +87,25 @@ def opened(dock: AuditDock, store: Path, qtbot: QtBot, reviewer: str = REVIEWER)
 
 def wait(audit: AuditController, qtbot: QtBot) -> None:
     """Until what is asked for is on the screen."""
-    qtbot.waitUntil(lambda: audit.subject is None or audit._on_screen(audit.subject) is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: audit.subject is None or audit._on_screen(audit.subject) is not None, timeout=PATIENCE_MS)
 
 
 def press(dock: AuditDock, key: str | Qt.Key, audit: AuditController, qtbot: QtBot) -> None:
     """Press a key as a reviewer does: it goes to whatever has the keyboard."""
-    target = QApplication.focusWidget() or dock.panel
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is not None, timeout=PATIENCE_MS)
+    target = QApplication.focusWidget()
     if isinstance(key, str):
         qtbot.keyClicks(target, key)
     else:
         qtbot.keyClick(target, key)
     wait(audit, qtbot)
+
+
+def rows_of(audit: AuditController) -> list[tuple[str, ...]]:
+    """What SQLite itself finds in the file: reviewer, case, label and verdict of every entry, oldest first."""
+    file = audit_folder(audit.audit.store) / "verdicts.sqlite"
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        return connection.execute("SELECT reviewer, case_id, label, verdict FROM entries ORDER BY number").fetchall()
 
 
 def choose(audit: AuditController, choice: AuditChoice, qtbot: QtBot) -> None:
@@ -97,8 +117,23 @@ def test_twenty_wrong_predictions_by_keyboard_only(
     dock: AuditDock, store: Path, cohort: ShortcutCohort, qtbot: QtBot
 ) -> None:
     audit = opened(dock, store, qtbot)
-    choose(audit, NODULES, qtbot)
-    assert len(audit.selection) >= 20
+    every = len(audit.selection)
+    press(dock, "w", audit, qtbot)
+    assert QApplication.focusWidget() is dock.panel.filter.label
+    press(dock, "lung", audit, qtbot)  # letters search the list; no key of audit or session takes them
+    assert audit.list.choice == NODULES
+    for _ in ("group", "predictions"):
+        press(dock, Qt.Key.Key_Tab, audit, qtbot)
+    assert QApplication.focusWidget() is dock.panel.filter.errors
+    press(dock, "b", audit, qtbot)
+    assert audit.list.choice.wanted.errors is ErrorKind.BORDERLINE
+    for _ in range(3):
+        press(dock, Qt.Key.Key_Up, audit, qtbot)
+    assert audit.list.choice == NODULES
+    assert read_log(audit_folder(audit.audit.store)) == []
+    press(dock, Qt.Key.Key_Escape, audit, qtbot)
+    assert QApplication.focusWidget() is dock.panel.queue.view
+    assert 20 <= len(audit.selection) < every
     judged: dict[Subject, Verdict] = {}
     shortcuts = outside = 0
     while len(judged) < 20:
@@ -117,6 +152,9 @@ def test_twenty_wrong_predictions_by_keyboard_only(
         press(dock, str(number), audit, qtbot)
     assert shortcuts >= 12
     assert outside >= 0.9 * shortcuts
+    assert rows_of(audit) == [
+        (REVIEWER, subject.case, subject.label, verdict.value) for subject, verdict in judged.items()
+    ]
     saved = standing(read_log(audit_folder(audit.audit.store)))
     assert {subject: entry.verdict for (_, subject), entry in saved.items()} == judged
     assert {who for who, _ in saved} == {REVIEWER}
@@ -132,7 +170,7 @@ def test_the_report_names_the_shortcut(dock: AuditDock, store: Path, qtbot: QtBo
     choose(audit, NODULES, qtbot)
     for _ in range(3):
         press(dock, "2", audit, qtbot)
-    with qtbot.waitSignal(audit.write(tmp_path / "report", pictures=1).succeeded, timeout=60_000):
+    with qtbot.waitSignal(audit.write(tmp_path / "report", pictures=1).succeeded, timeout=PATIENCE_MS):
         pass
     document = json.loads((tmp_path / "report" / "audit.json").read_text())
     row = next(row for row in document["suggestions"] if row["label"] == SHORTCUT)
@@ -213,11 +251,58 @@ def test_undo_comment_tags_and_view(dock: AuditDock, store: Path, qtbot: QtBot) 
     assert judge.status.text() == "There is nothing to take back."
 
 
+def test_escape_leaves_a_note_as_typed_until_one_goes_on(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
+    audit = opened(dock, store, qtbot)
+    subject, judge = audit.subject, dock.panel.judge
+    assert subject is not None
+    press(dock, "c", audit, qtbot)
+    press(dock, "fat", audit, qtbot)
+    press(dock, Qt.Key.Key_Escape, audit, qtbot)
+    assert QApplication.focusWidget() is dock.panel.queue.view
+    assert (judge.comment.text(), judge.status.text()) == ("fat", KEPT_NOTE)
+    assert audit.audit.mine(subject) is None
+    press(dock, Qt.Key.Key_PageDown, audit, qtbot)
+    mine = audit.audit.mine(subject)
+    assert mine is not None
+    assert (mine.verdict, mine.comment) == (None, "fat")
+    press(dock, Qt.Key.Key_Escape, audit, qtbot)
+    assert judge.status.text() != KEPT_NOTE
+
+
+def test_a_verdict_keeps_the_comparison_that_was_shown(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
+    audit = opened(dock, store, qtbot)
+    comparer, subject = dock.session.comparer, audit.subject
+    dock.panel.judge.go_on.setChecked(False)
+    assert subject is not None
+    for key in ("s", "h"):
+        press(dock, key, audit, qtbot)
+    press(dock, "6", audit, qtbot)
+    side_by_side = audit.audit.mine(subject)
+    assert side_by_side is not None
+    assert (side_by_side.view["state"]["layout"], side_by_side.view["comparison"]) == ("side_by_side", None)
+    assert side_by_side.view["state"]["methods"] == ["hirescam", "gradcam"]
+    dock.session.compare_panel.set_mode("placements")
+    comparer.start()
+    press(dock, "2", audit, qtbot)
+    mine = audit.audit.mine(subject)
+    assert mine is not None
+    assert mine.view["comparison"]["kind"] == "placements"
+    assert mine.view["state"]["methods"] == ["hirescam"]
+    comparer.stop()
+    press(dock, "v", audit, qtbot)
+    assert comparer.comparing
+    assert capture(dock.session.controller) == mine.view
+    press(dock, "u", audit, qtbot)
+    press(dock, "v", audit, qtbot)
+    assert not comparer.comparing
+    assert capture(dock.session.controller) == side_by_side.view
+
+
 def test_steps_through_the_list_and_prefetch(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
     audit = opened(dock, store, qtbot)
     first = audit.subject
     following = next(subject for subject in audit.selection if first is not None and subject.case != first.case)
-    qtbot.waitUntil(lambda: audit.prefetcher.get(following.case) is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: audit.prefetcher.get(following.case) is not None, timeout=PATIENCE_MS)
     press(dock, Qt.Key.Key_PageDown, audit, qtbot)
     assert audit.row == 1
     press(dock, Qt.Key.Key_PageUp, audit, qtbot)
@@ -264,9 +349,9 @@ def test_evidence_is_worked_out_in_the_background_and_then_filters(dock: AuditDo
     panel = dock.panel.filter
     panel.evidence.setCurrentIndex(panel.evidence.findData(OUTSIDE))
     assert len(audit.selection) == 0
-    with qtbot.waitSignal(audit.work_out().succeeded, timeout=60_000):
+    with qtbot.waitSignal(audit.work_out().succeeded, timeout=PATIENCE_MS):
         pass
-    qtbot.waitUntil(lambda: len(audit.selection) > 0, timeout=5_000)
+    qtbot.waitUntil(lambda: len(audit.selection) > 0, timeout=PATIENCE_MS)
     assert "36 of 36" in panel.evidence_words.text()
     panel.evidence.setCurrentIndex(panel.evidence.findData(Hint.HARDLY_ANY.value))
     assert all(audit.audit.evidence.hint(audit.audit.predictions, s) is Hint.HARDLY_ANY for s in audit.selection)
@@ -308,7 +393,7 @@ def test_others_are_shown_after_ones_own_verdict_only(dock: AuditDock, store: Pa
     press(dock, "2", audit, qtbot)
     assert dock.panel.judge.others.text() == "Others: Bob: plausible, label wrong"
     dock.panel.tabs.setCurrentIndex(dock.panel.progress_tab)
-    qtbot.waitUntil(lambda: "Ann: 1 of " in dock.panel.progress.text(), timeout=5_000)
+    qtbot.waitUntil(lambda: "Ann: 1 of " in dock.panel.progress.text(), timeout=PATIENCE_MS)
 
 
 def test_what_another_window_says_meanwhile_is_taken_in(dock: AuditDock, store: Path, qtbot: QtBot) -> None:
@@ -322,7 +407,7 @@ def test_what_another_window_says_meanwhile_is_taken_in(dock: AuditDock, store: 
     assert dock.panel.judge.others.text() == "Others: Bob: image problem"
     other.judge(audit.selection[1], Verdict.UNCLEAR)
     dock.panel.tabs.setCurrentIndex(dock.panel.progress_tab)
-    qtbot.waitUntil(lambda: "Bob: 2 of " in dock.panel.progress.text(), timeout=5_000)
+    qtbot.waitUntil(lambda: "Bob: 2 of " in dock.panel.progress.text(), timeout=PATIENCE_MS)
     assert other.log is not None
     other.log.close()
 
@@ -333,7 +418,7 @@ def test_no_verdict_is_saved_while_another_ct_is_on_the_screen(
     audit = opened(dock, store, qtbot)
     subject, controller = audit.subject, dock.session.controller
     assert subject is not None
-    with qtbot.waitSignal(dock.session.idle, timeout=60_000):
+    with qtbot.waitSignal(dock.session.idle, timeout=PATIENCE_MS):
         dock.session.open([cohort.table.parent / "ct" / "case-020.nii.gz"])
     dock.panel.judge.comment.setText("typed before")
     audit.save_note()
@@ -358,7 +443,7 @@ def test_a_damaged_case_is_told_and_the_others_go_on(
     chunk = max((path for path in (copy / "z").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
     chunk.write_bytes(chunk.read_bytes()[:200])
     audit = dock.open_store(AuditRequest(copy, REVIEWER, Threshold.CHECKPOINT, {}))
-    qtbot.waitUntil(lambda: dock.panel.judge.status.text() == "That did not work.", timeout=20_000)
+    qtbot.waitUntil(lambda: dock.panel.judge.status.text() == "That did not work.", timeout=PATIENCE_MS)
     assert dock.panel.judge.messages.issues
     audit.judge(Verdict.UNCLEAR)
     assert "Not saved" in dock.panel.judge.status.text()
@@ -374,7 +459,7 @@ def test_keys_of_audit_and_session_do_not_meet() -> None:
 def test_the_plugins_menu_opens_it_with_its_keys(viewer: Viewer, store: Path, qtbot: QtBot) -> None:
     _, made = viewer.window.add_plugin_dock_widget(PLUGIN, AUDIT_TITLE)
     assert isinstance(made, AuditDock)
-    viewer.window.activate()
+    activate(viewer, qtbot)
     audit = opened(made, store, qtbot)
     press(made, "4", audit, qtbot)
     assert [entry.verdict for entry in read_log(audit_folder(audit.audit.store))] == [Verdict.LABEL_WRONG]

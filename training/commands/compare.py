@@ -12,6 +12,7 @@ import typer
 from training.commands.choices import OverwriteOption
 from training.console import AsJson, emit, print_table, progress_bars, reported, say_issues, wrote
 from training.labels import chosen_labels, display_name
+from training.words import signed_share
 
 if TYPE_CHECKING:
     from training.cohort.results import CohortStore
@@ -145,7 +146,7 @@ def _print(found: list[Disagreement], longest: int = 20) -> None:
         (
             one.case,
             display_name(one.label),
-            f"{one.value:+.3f}",
+            signed_share(one.value),
             f"{one.hirescam.allowed:.0%}",
             f"{one.gradcam.other_organs:.0%}",
         )

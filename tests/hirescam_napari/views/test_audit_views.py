@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut
 
 from hirescam_napari.views.audit_filter import OUTSIDE, AuditChoice, AuditFilter
 from hirescam_napari.views.audit_judge import AuditJudge
 from hirescam_napari.views.audit_panel import MINIMUM_WIDTH_PX, AuditPanel
-from hirescam_napari.views.audit_queue import WIDTHS_PX, AuditQueue, QueueRow
+from hirescam_napari.views.audit_queue import HEADS, WIDTHS_PX, AuditQueue, QueueRow
 from training.evaluate.audit.select import ErrorKind, Filter, Order, Reviewed
 from training.evaluate.audit.suggest import Hint
 from training.evaluate.audit.verdicts import VERDICTS, Verdict
@@ -148,3 +150,36 @@ def test_every_verdict_fits_its_column_and_is_told_in_full_by_its_tip(qtbot: QtB
     assert sum(view.columnWidth(n) for n in range(len(WIDTHS_PX))) <= view.viewport().width()
     index = panel.queue.model.index(3, len(WIDTHS_PX) - 1)
     assert panel.queue.model.data(index, Qt.ItemDataRole.ToolTipRole) == verdict.value
+
+
+@pytest.mark.parametrize("probability", [0.9999, 0.0001, 0.996, 1.0])
+def test_every_probability_fits_its_column(qtbot: QtBot, probability: float) -> None:
+    panel = AuditPanel()
+    qtbot.addWidget(panel)
+    panel.resize(MINIMUM_WIDTH_PX, 700)
+    panel.queue.set_rows(1, lambda _row: QueueRow("FP", "lung nodule", probability, "phantom-000040"))
+    panel.show()
+    qtbot.waitExposed(panel)
+    view = panel.queue.view
+    at = HEADS.index("Prob.")
+    hint = view.sizeHintForIndex(panel.queue.model.index(0, at)).width()
+    assert hint <= view.columnWidth(at)
+    assert sum(view.columnWidth(n) for n in range(len(WIDTHS_PX))) <= view.viewport().width()
+
+
+def test_typing_in_a_list_of_the_filter_searches_it_and_runs_no_shortcut(filters: AuditFilter, qtbot: QtBot) -> None:
+    told: list[str] = []
+    shortcut = QShortcut(QKeySequence("P"), filters)
+    shortcut.activated.connect(lambda: told.append("P"))
+    filters.set_labels([("cardiomegaly", "cardiomegaly"), ("pleural effusion", "pleural effusion")])
+    filters.show()
+    filters.activateWindow()
+    filters.label.setFocus()
+    qtbot.waitUntil(filters.label.hasFocus, timeout=60_000)
+    qtbot.keyClicks(filters.label, "p")
+    assert filters.choice.wanted.labels == ("pleural effusion",)
+    assert told == []
+    filters.work_out.show()
+    filters.work_out.setFocus()
+    qtbot.keyClicks(filters.work_out, "p")
+    assert told == ["P"]

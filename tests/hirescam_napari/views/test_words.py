@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hirescam_napari.views._words import duration, percent, residual_words, signed, times_mean
+from hirescam_napari.views._words import duration, percent, residual_words, signed, signed_share, times_mean
 
 
 @pytest.mark.parametrize(
@@ -16,9 +16,18 @@ def test_percent_shows_what_matters_near_the_ends(probability: float, text: str)
     assert percent(probability) == text
 
 
-@pytest.mark.parametrize(("ratio", "text"), [(None, "n/a"), (math.inf, "n/a"), (2.94, "2.9×"), (12.3, "12×")])
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(None, "n/a"), (math.inf, "n/a"), (2.94, "2.9×"), (12.3, "12×"), (0.04, "<0.1×"), (0.0, "0×")]
+)
 def test_ratio(ratio: float | None, text: str) -> None:
     assert times_mean(ratio) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0667, "+0.067"), (-0.5, "−0.500"), (5.75e-10, "0.000"), (-1e-9, "0.000"), (1.0, "+1.000")]
+)
+def test_shares_have_three_decimals(value: float, text: str) -> None:
+    assert signed_share(value) == text
 
 
 def test_signed_always_has_a_sign() -> None:
