@@ -29,6 +29,11 @@ BALL_STEPS = 20
 PARALLEL = 1e-6
 """Largest off-axis direction cosine of two grids that still count as parallel."""
 
+TOUCHED = 1e-5
+"""Share of a cell up to which a lesion only touches it: rounding in a file's header can make that of none, and a voxel
+of a CT is more of the largest cells.
+"""
+
 SUBDIVISION = 3
 """Points along each edge of a voxel that stand for it where grids are not parallel."""
 
@@ -131,9 +136,9 @@ class LesionMeasures:
     """What one map, or one point, is worth for one label of one case; NaN where a measure does not apply.
 
     ``error_mm``, ``to_centre_mm`` and ``to_mask_mm`` as :class:`PointingError`; ``hit`` is 1 if the peak cell's centre
-    lies in a lesion, ``cell_hit`` 1 if any part of the cell's box does; ``mass_inside`` is the share of the positive
-    map on lesions. A point has no mass, nor has a map without positive values; a map that is the same everywhere has
-    no peak.
+    lies in a lesion, ``cell_hit`` 1 if any part of the cell's box does (more than ``TOUCHED``); ``mass_inside`` is the
+    share of the positive map on lesions. A point has no mass, nor has a map without positive values; a map that is the
+    same everywhere has no peak.
     """
 
     error_mm: float = np.nan
@@ -189,7 +194,7 @@ def _pointed(point_mm: FloatArray, cells: Geometry, shares: FloatArray, lesions:
         to_centre_mm=found.to_centre_mm,
         to_mask_mm=found.to_mask_mm,
         hit=float(found.hit),
-        cell_hit=float(cell is not None and shares[cell] > 0),
+        cell_hit=float(cell is not None and shares[cell] > TOUCHED),
     )
 
 

@@ -103,6 +103,23 @@ def test_measures_of_a_map_by_hand() -> None:
     assert (found.error_mm, found.to_mask_mm) == (pytest.approx(8.0), pytest.approx(4.0))
 
 
+@pytest.mark.parametrize("shift", [-1e-5, 1e-5])
+def test_rounding_in_a_files_header_changes_no_hit(shift: float) -> None:
+    moved = IMAGE.affine.copy()
+    moved[:3, 3] += shift  # mm, as a NIfTI header in single precision may
+    grid = Geometry(IMAGE.shape, moved)
+    mask = np.zeros(IMAGE.shape, dtype=bool)
+    mask[4:8, 8:16, 16:24] = True  # exactly cell (1, 1, 2)
+    lesion = Lesion.from_mask(mask, grid)
+    attention = np.zeros((4, 4, 4))
+    attention[1, 1, 1] = 1.0  # its neighbour, which the lesion touches
+    assert measure_map(attention, CELLS, [lesion]).cell_hit == 0.0
+    on_edge = np.zeros(IMAGE.shape)
+    on_edge[5, 9, 15] = 1.0
+    fine = IMAGE.subgrid((0, 0, 0.5), (1, 1, 1), IMAGE.shape)  # its points lie on the edges of columns
+    assert measure_map(on_edge, fine, [lesion]).hit == 1.0
+
+
 def test_a_small_lesion_in_the_peak_cell_is_a_hit_of_the_cell_only() -> None:
     attention = np.zeros((4, 4, 4))
     attention[1, 1, 2] = 1.0
