@@ -14,6 +14,7 @@ from hirescam_napari._audit import AuditController
 from hirescam_napari._audit_keys import AuditKeys, help_text
 from hirescam_napari._session import PLUGIN
 from hirescam_napari._widget import TITLE, HiResCamWidget
+from hirescam_napari.views._layout import outermost
 from hirescam_napari.views.audit_panel import NOTHING_OPEN, AuditPanel
 from training.commands.audit import AuditRequest, Threshold, open_audit
 from training.evaluate.audit.session import default_reviewer
@@ -48,7 +49,7 @@ class AuditDock(QWidget):
         self.panel.keys.setText(help_text())
         self.panel.openRequested.connect(self._browse)
         self.panel.exportRequested.connect(self._browse_report)
-        self.keys = AuditKeys(_outermost(self.session), self._actions())
+        self.keys = AuditKeys(outermost(self.session), self._actions())
         self.keys.set_enabled(False)
 
     def open_store(self, request: AuditRequest) -> AuditController:
@@ -116,12 +117,6 @@ class AuditDock(QWidget):
 
 def _judge(audit: AuditController, verdict: object) -> None:
     audit.judge(verdict)  # type: ignore[arg-type]
-
-
-def _outermost(widget: QWidget) -> QWidget:
-    """Return the main window that holds ``widget``, also while its dock floats; napari hides it from plugins."""
-    parent = widget.parentWidget()
-    return widget if parent is None else _outermost(parent)
 
 
 def session_of(viewer: Viewer) -> HiResCamWidget:

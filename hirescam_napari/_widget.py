@@ -26,9 +26,11 @@ from hirescam_napari._panels import DockPanels
 from hirescam_napari._resolve import error_text
 from hirescam_napari._runner import Runner
 from hirescam_napari._settings import initial_state
+from hirescam_napari._sliders import OldSliders
 from hirescam_napari._snapshot import restore_choices, restore_place
 from hirescam_napari._state import Layout
 from hirescam_napari._workers import Function, Job, explain_work, load_work, series_work
+from hirescam_napari.views._layout import outermost
 from hirescam_napari.views.compare import ComparePanel
 from hirescam_napari.views.display_panel import DisplayChoice
 from hirescam_napari.views.export_panel import ExportPanel
@@ -90,6 +92,7 @@ class HiResCamWidget(QWidget):
         self.exporter = Exporter(self.controller, self.export_panel, self.panels.labels_in_order, self)
         self.comparer = Comparer(self.controller, self.compare_panel, self.engine, self)
         self.foreign = ForeignLayers(napari_viewer, self.controller, self.run_panel, self)
+        self.old_sliders = OldSliders(napari_viewer, lambda: outermost(self))
         self._connect()
 
     # ---- what a session can do
@@ -266,6 +269,7 @@ class HiResCamWidget(QWidget):
             one.cancel()
             one.wait(CLOSE_WAIT_S)
         self.foreign.disconnect_viewer()
+        self.old_sliders.disconnect()
         self.controller.disconnect()
         _keys.unbind(self.viewer)
 

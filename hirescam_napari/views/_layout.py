@@ -40,6 +40,12 @@ def scrolled(panel: QWidget) -> QScrollArea:
     return area
 
 
+def outermost(widget: QWidget) -> QWidget:
+    """Return the main window that holds ``widget``, also while its dock floats; napari hides it from plugins."""
+    parent = widget.parentWidget()
+    return widget if parent is None else outermost(parent)
+
+
 class WrappedLabel(QLabel):
     """Selectable text that wraps; the layout around it gives it the height that its width needs."""
 

@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari._qt.widgets.qt_dims_slider import QtDimSliderWidget
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from hirescam_napari._case import Case
 from hirescam_napari._compare import Comparer
 from hirescam_napari._compare_lists import NEEDS_ORGANS
+from hirescam_napari._compare_rows import disagreement_row
 from hirescam_napari._controller import Controller
 from hirescam_napari._engine import Engine
 from hirescam_napari._overlays import SLICE
@@ -35,6 +38,7 @@ from training.explain.result import Explanation
 from training.issues import InputError
 from training.partition.cells import organ_cells_at
 from training.partition.organs import Organs, QualityControl
+from training.words import signed_share
 
 LABEL = "aspiration"
 
@@ -154,6 +158,17 @@ def test_going_back_leaves_the_single_view_as_it_was(comparer: Comparer) -> None
     assert not controller.viewer.canvas.grid.enabled
 
 
+def test_the_ranking_has_three_decimals(comparer: Comparer) -> None:
+    first = comparer.lists.ranked[0]
+    tiny = replace(
+        first,
+        hirescam=replace(first.hirescam, allowed=1.0, other_organs=0.0),
+        gradcam=replace(first.gradcam, other_organs=5.75e-10),
+    )
+    assert disagreement_row(tiny)[1] == "0.000"
+    assert [row[1] for row in comparer.panel.labels.texts()] == [signed_share(o.value) for o in comparer.lists.ranked]
+
+
 def test_the_ranking_needs_organs_and_leads_to_labels(comparer: Comparer, case: Case) -> None:
     panel = comparer.panel
     assert panel.labels.rowCount() == 10
@@ -228,7 +243,10 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
     assert comparer.controller.viewer.canvas.grid.shape == (2, 4)
     names = [layer.name for layer in comparer.controller.canvas.layers[1::2]]
     assert names == [tile.name for tile in comparer.cohort.sheet.tiles]  # type: ignore[union-attr]
-    assert len(comparer.panel.cases.texts()) == 5
+    rows = comparer.panel.cases.texts()
+    assert len(rows) == 5
+    assert not comparer.panel.cases.isColumnHidden(2)
+    assert [row[2] for row in rows] == [signed_share(tile.entry.value) for tile in comparer.cohort.sheet.tiles]  # type: ignore[union-attr]
     assert "Top slice of each case" in comparer.controller.canvas.overlays.text(SLICE)
     letter = comparer.controller.viewer.canvas.overlays["hirescam_bottom"]
     assert (letter.text[0], letter.font_size) == ("P", 10)
@@ -361,6 +379,30 @@ def test_a_comparison_of_a_newer_version_is_said_to_be_unknown(comparer: Compare
     recalled(comparer, capture(comparer.controller) | {"comparison": {"kind": "smells", "methods": []}})
     assert not comparer.comparing
     assert "(smells)" in comparer.panel.status.text()
+
+
+def sliders_of(viewer: Viewer) -> list[QtDimSliderWidget]:
+    """All sliders that exist; napari makes new ones with the number of dimensions, and deletes the old ones later."""
+    return list(viewer.window._qt_window.findChildren(QtDimSliderWidget))
+
+
+def test_the_slider_of_now_is_shown_alone(
+    make_napari_viewer: Callable[..., Viewer], case: Case, other: Explanation
+) -> None:
+    """Two sliders one upon the other are two numbers one upon the other."""
+    viewer = make_napari_viewer(show=True)
+    widget = HiResCamWidget(viewer, SecondModel(other))
+    viewer.window.add_dock_widget(widget, name="HiResCAM", area="right")
+    widget.show_case(with_organs(case))
+    widget.comparer.start()
+    kept = sliders_of(viewer)  # as long as anybody holds them; no event loop runs here that deletes the old ones
+    widget.comparer.stop()
+    QApplication.processEvents()
+    (slider,) = (slider for slider in sliders_of(viewer) if slider.isVisible())
+    assert slider not in kept
+    assert slider.curslice_label.text() == str(viewer.dims.current_step[0])
+    assert slider.totslice_label.text() == str(viewer.dims.nsteps[0] - 1)
+    widget.close_session()
 
 
 def test_the_real_window_compares_and_goes_back(
