@@ -22,20 +22,31 @@ def summary(done: Labelled, uncertain: str) -> dict[str, Any]:
         "done_before": done.done_before,
         "failed": len(done.failures),
         "mention_nothing": len(done.unmentioned),
+        "without_place": len(done.unplaced),
+        "not_english": len(done.foreign),
         "overlong": len(done.overlong),
         "uncertain_counts_as": uncertain,
     }
 
 
-def label_issues(done: Labelled, unmentioned: str) -> list[Issue]:
-    """Return what whoever uses the labels has to know; ``unmentioned`` is the file that names the silent reports."""
+def label_issues(done: Labelled, unmentioned: str, evidence: str) -> list[Issue]:
+    """Return what whoever uses the labels has to know; ``unmentioned`` and ``evidence`` are the files to look into."""
     found = []
     if done.overlong:
         fact = f"{counted(len(done.overlong), 'report')} with a sentence of more than {MAX_WORDS} words, read in parts"
         way_out = "See that full stops are not lost in the table, and look at the evidence."
         found.append(warning("long-sentence", fact, way_out))
+    read = done.reports - len(done.failures)
+    if done.foreign:
+        verb = "seems" if len(done.foreign) == 1 else "seem"
+        fact = f"{counted_of(len(done.foreign), read, 'report')} {verb} to be in another language than English"
+        found.append(warning("not-english", fact, "Translate them first: the vocabulary and the rules are English."))
+    if done.unplaced:
+        verb = "asserts" if len(done.unplaced) == 1 else "assert"
+        which = counted_of(len(done.unplaced), read, "report")
+        fact = f"{which} {verb} a finding without saying where, which counts for no label"
+        found.append(warning("no-place-named", fact, f"See the rows without a label in {evidence}."))
     if done.unmentioned:
-        read = done.reports - len(done.failures)
         which = counted_of(len(done.unmentioned), read, "report")
         verb = "mentions" if len(done.unmentioned) == 1 else "mention"
         fact = f"{which} {verb} nothing that the vocabulary knows, and all their labels are 0"

@@ -66,7 +66,8 @@ class Labelled:
     """What became of a table: reports done by an earlier run, failures, and the files that were written.
 
     ``overlong`` are the cases whose report holds a sentence that was cut because it was too long to be one, and
-    ``unmentioned`` those whose report mentions nothing that the vocabulary knows.
+    ``unmentioned`` those whose report mentions nothing that the vocabulary knows. ``unplaced`` are the cases whose
+    report asserts a finding without a place only, and ``foreign`` those whose report seems not to be English.
     """
 
     reports: int
@@ -75,6 +76,8 @@ class Labelled:
     files: tuple[Path, ...]
     overlong: tuple[str, ...] = ()
     unmentioned: tuple[str, ...] = ()
+    unplaced: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 def parts_folder(out: Path) -> Path:
@@ -230,7 +233,8 @@ def _line(row: Report, settings: LabelSettings) -> dict[str, Any]:
         return {"case": case, "failure": f"{type(problem).__name__}: {problem}"}
     kept = {"values": found.values, "columns": sorted(found.columns), "evidence": found.evidence}
     silent = None if found.places is None else {"words": len(text.split()), "places": list(found.places)}
-    return {"case": case, **kept, "n_cut": found.n_cut, "silent": silent}
+    told = {"lost": found.lost, "is_foreign": found.is_foreign}
+    return {"case": case, **kept, "n_cut": found.n_cut, "silent": silent, **told}
 
 
 def _fault(text: str) -> str:
@@ -277,10 +281,14 @@ def _gather(parts: Sequence[Part], settings: LabelSettings, out: Path, before: i
         *_write_some(beside.failures, ("case", "reason"), [(one.case, one.reason) for one in failures]),
         *_write_some(beside.unmentioned, ("case", "words", "places"), unmentioned),
     ]
-    overlong = tuple(line["case"] for line in _lines(parts) if line.get("n_cut"))
+    overlong, unplaced, foreign = (_cases_with(key, parts) for key in ("n_cut", "lost", "is_foreign"))
     _let_go(parts, out)
     cases = tuple(case for case, _ in silent)
-    return Labelled(total, before, tuple(failures), (*written, *where), overlong, cases)
+    return Labelled(total, before, tuple(failures), (*written, *where), overlong, cases, unplaced, foreign)
+
+
+def _cases_with(key: str, parts: Sequence[Part]) -> tuple[str, ...]:
+    return tuple(line["case"] for line in _lines(parts) if line.get(key))
 
 
 def _row(line: dict[str, Any]) -> LabelledRow:

@@ -92,7 +92,8 @@ def _reports(
     start = time.perf_counter()
     done = _label(read_reports(table), settings, out, workers, scheduler)
     seconds = time.perf_counter() - start
-    facts, issues = summary(done, settings.uncertain), label_issues(done, companions(out).unmentioned.name)
+    beside = companions(out)
+    facts, issues = summary(done, settings.uncertain), label_issues(done, beside.unmentioned.name, beside.evidence.name)
     write_label_record(out, table, done.files, settings, facts, seconds, issues)
     files = (*done.files, report_beside(out))
     if as_json:

@@ -121,3 +121,20 @@ def test_labels_made_elsewhere_are_brought_into_the_same_form(tmp_path: Path) ->
         "files": ["out.csv", "out.evidence.csv", "out.csv.report.json"],
     }
     assert json.loads((tmp_path / "out.csv.report.json").read_text())["result"]["given"] is True
+
+
+def test_findings_without_a_place_and_other_languages_are_told(tmp_path: Path) -> None:
+    table, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    french = "Nodule de 8 mm dans le lobe droit. Le coeur est de taille normale."
+    table.write_text(f"case,report\na,Lymphadenopathy.\nb,left pneumonia\nc,{french}\n")
+    done = run("label-reports", table, "-o", out, "--workers", "1")
+    assert done.exit_code == 0, done.output
+    assert "1 of 3 reports asserts a finding without saying where, which counts for no label" in done.stderr
+    assert "See the rows without a label in out.evidence.csv" in done.stderr
+    assert "1 of 3 reports seems to be in another language than English" in done.stderr
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.evidence.csv").read_text())))
+    lost = next(row for row in rows if row["case"] == "a")
+    assert (lost["label"], lost["display_name"], lost["status"]) == ("", "", "present")
+    assert (lost["words"], lost["reason"]) == ("Lymphadenopathy", "no place named")
+    result = json.loads((tmp_path / "out.csv.report.json").read_text())["result"]
+    assert (result["without_place"], result["not_english"]) == (1, 1)

@@ -89,13 +89,13 @@ class ContextRules:
     def judge(self, sentence: Sentence, matches: list[Match]) -> list[Status]:
         """Return the status of each match.
 
-        Kinds of trigger: ``masked`` (hides other triggers inside it), ``deny_after`` (denies what follows it),
+        Kinds of trigger: ``masked`` (hides denials inside it, no doubts), ``deny_after`` (denies what follows it),
         ``deny_before`` (denies what precedes it), ``deny_clause``, ``doubt_after``, ``doubt_before``,
         ``except`` (what follows is asserted again).
         """
         triggers = self._index.find(sentence)
         masked = [t for t in triggers if t.key == "masked"]
-        active = [t for t in triggers if t.key != "masked" and not any(m.start <= t.start < m.stop for m in masked)]
+        active = [t for t in triggers if t.key != "masked" and not _is_hidden(t, masked)]
         parts = clauses(sentence)
         return [self._status(match, _clause_of(match, parts), active, sentence) for match in matches]
 
@@ -122,6 +122,11 @@ class ContextRules:
         if "?" in sentence.breaks[match.stop] or "?" in sentence.breaks[match.start]:
             return Status.UNCERTAIN
         return Status.PRESENT
+
+
+def _is_hidden(trigger: Match, masked: list[Match]) -> bool:
+    """Return True for a denial inside masked words; a doubt stays: "not excluded" denies nothing and doubts."""
+    return not trigger.key.startswith("doubt") and any(m.start <= trigger.start < m.stop for m in masked)
 
 
 def _inside(inner: Match, outer: Match) -> bool:

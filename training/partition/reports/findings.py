@@ -40,6 +40,11 @@ class Finding:
         return tuple(length.mm for length in self.lengths)
 
 
+def names_no_place(finding: Finding) -> bool:
+    """Return True if no organ is named with a finding: nothing, or a side or direction alone."""
+    return finding.locations <= _DIRECTIONS
+
+
 def find_findings(text: str, vocabulary: Vocabulary) -> tuple[Finding, ...]:
     """Return every mention of an abnormality in ``text``, in reading order."""
     return findings_of(split_report(text), vocabulary)
@@ -163,6 +168,7 @@ def _names(term: Term, locations: frozenset[str]) -> tuple[str, ...]:
 
 
 _SIDES = frozenset({"left", "right"})
+_DIRECTIONS = _SIDES | {"anterior", "posterior", "superior", "inferior", "medial", "lateral"}
 _OTHER_ORGANS = frozenset({"thyroid", "liver", "kidney", "adrenal_gland", "breast", "spleen", "pancreas", "spine"})
 _LUNG = frozenset(
     "left_upper left_mid left_lower right_upper right_mid right_lower right_lung left_lung lung lung_word".split()

@@ -12,16 +12,16 @@ Two variants (Table 4, section 12.1, and what the authors' code did):
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from training.labels import Label, all_labels
+from training.labels import Label, all_labels, find_label
 from training.partition.reports.context import Status
-from training.partition.reports.findings import Finding, findings_of
+from training.partition.reports.findings import Finding, findings_of, names_no_place
 from training.partition.reports.sizes import long_axis, short_axis
 from training.partition.reports.tokens import split_report
 from training.partition.reports.vocabulary import Vocabulary, load_vocabulary
@@ -61,7 +61,9 @@ class LabelEvidence:
 class ReportLabels:
     """The labels of one report: every mentioned label with its evidence; labels not mentioned are left out.
 
-    ``n_cut`` counts how often a sentence was cut because it was too long to be one.
+    ``unplaced`` are mentions that no label counts, as the report names no place (the variant ``authors``: no side) with
+    them, though a label of their abnormality exists; ``reason`` says so. ``n_cut`` counts how often a sentence was cut
+    because it was too long to be one.
     """
 
     text: str
@@ -69,6 +71,7 @@ class ReportLabels:
     evidence: Mapping[str, LabelEvidence]
     variant: Variant = "default"
     n_cut: int = 0
+    unplaced: tuple[Finding, ...] = ()
 
     def status(self, label: str) -> Status | None:
         """Return what the report says of ``label``, None if it does not mention it."""
@@ -84,6 +87,11 @@ class ReportLabels:
         """Return the sides named for ``label``."""
         found = self.evidence.get(label)
         return found.sides if found else frozenset()
+
+    def lost(self) -> frozenset[str]:
+        """Return the abnormalities that are asserted (or doubted) without a place only: no label holds them."""
+        held = {abnormality_of(find_label(n)) for n, e in self.evidence.items() if e.status is not Status.ABSENT}
+        return frozenset(f.abnormality for f in self.unplaced if f.status is not Status.ABSENT) - held
 
     def sentences(self, label: str) -> tuple[str, ...]:
         """Return the sentences that speak of ``label``."""
@@ -147,17 +155,37 @@ def label_report(
         mentions = tuple(f for f in findings if _speaks_of(f, label, systems, variant))
         if mentions:
             evidence[label.name] = _weigh(mentions, label, variant)
-    return ReportLabels(text, findings, evidence, variant, sum(one.is_cut for one in sentences))
+    n_cut = sum(one.is_cut for one in sentences)
+    return ReportLabels(text, findings, evidence, variant, n_cut, _unplaced(findings, evidence))
+
+
+def _unplaced(findings: Sequence[Finding], evidence: Mapping[str, LabelEvidence]) -> tuple[Finding, ...]:
+    """Return the findings that would count for a label, had the report named a place (or a side) with them."""
+    labelled = {abnormality_of(label) for label in all_labels()}
+    counted = {id(finding) for found in evidence.values() for finding in found.findings}
+    left = [f for f in findings if f.abnormality in labelled and id(f) not in counted]
+    told = [(f, _what_is_missing(f)) for f in left]
+    return tuple(replace(f, reason="; ".join(filter(None, (f.reason, words)))) for f, words in told if words)
+
+
+def _what_is_missing(finding: Finding) -> str:
+    """Return what keeps a finding from every label, nothing if it lies where no label of it does."""
+    if names_no_place(finding):
+        return "no place named"
+    in_lung = bool(finding.locations & _PLACES["lung"]) and finding.abnormality in allowed_pairs()["lung"]
+    return "no side of the lungs named" if in_lung else ""
 
 
 def with_sizes(findings: tuple[Finding, ...], lymph_node_mm: float = LYMPH_NODE_MM) -> tuple[Finding, ...]:
     """Add the findings that a size decides: nodule > 1 cm, and lymphadenopathy by short axis.
 
+    "Lymphadenopathy" and "enlarged node" need no size; where they are doubted, a short axis that is told decides.
+
     What the size decides against is added as absent, so that a reviewer sees that it was looked at.
     """
     added: list[Finding] = []
     for finding in findings:
-        added.append(finding)
+        added.append(_doubted_node(finding, lymph_node_mm))
         if finding.abnormality == "nodule" and finding.sizes_mm:
             added.append(_large_nodule(finding))
         if finding.abnormality == "lymph_node":
@@ -184,6 +212,12 @@ def _enlarged_node(node: Finding, least_mm: float) -> Finding:
     return _decided(node, "lymphadenopathy", is_large, f"short axis {short} {verb} {least_mm:g} mm")
 
 
+def _doubted_node(finding: Finding, least_mm: float) -> Finding:
+    """Return a doubted lymphadenopathy as its short axis decides, if one is told; any other finding as it is."""
+    doubted = finding.abnormality == "lymphadenopathy" and finding.status is Status.UNCERTAIN
+    return _enlarged_node(finding, least_mm) if doubted and short_axis(finding.lengths) else finding
+
+
 def _is_called_enlarged(node: Finding, findings: tuple[Finding, ...]) -> bool:
     """Return True if the same words are lymphadenopathy by themselves: "adenopathy", "enlarged lymph nodes"."""
     return any(
@@ -208,6 +242,8 @@ def _speaks_of(finding: Finding, label: Label, systems: Mapping[str, str], varia
         return True
     if label.region == "lung" and variant == "authors":
         return bool(finding.locations & {"right_lung", "left_lung"}) and not finding.inherited
+    if label.region == "lung" and "groundglass" in finding.beside and names_no_place(finding):
+        return finding.abnormality == "opacity"
     return bool(finding.locations & _PLACES[label.region])
 
 

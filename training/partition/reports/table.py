@@ -13,8 +13,9 @@ from training.io.atomic import atomic_path
 from training.issues import InputError, error
 from training.labels import display_name, find_label, label_names
 from training.partition.reports.columns import column_names, columns
-from training.partition.reports.findings import places_in
+from training.partition.reports.findings import Finding, places_in
 from training.partition.reports.labels import LYMPH_NODE_MM, UncertainPolicy, Variant, label_report, sides_of
+from training.partition.reports.language import seems_foreign
 from training.partition.reports.vocabulary import load_vocabulary
 
 TEXT_COLUMNS = ("report_text", "report", "text", "findings_en", "findings", "impressions_en", "impression")
@@ -44,7 +45,8 @@ class LabelledRow:
 
     ``places`` is None, but for a report that mentions no abnormality of the vocabulary, not even to deny it: then it
     holds the locations that the report names. ``n_cut`` counts how often a sentence was cut because it was too long to
-    be one.
+    be one. ``lost`` are the abnormalities that are asserted without a place only, so that no label holds them;
+    ``is_foreign``: the report seems not to be English.
     """
 
     case: str
@@ -53,6 +55,8 @@ class LabelledRow:
     evidence: tuple[tuple[str, ...], ...]
     places: tuple[str, ...] | None = None
     n_cut: int = 0
+    lost: tuple[str, ...] = ()
+    is_foreign: bool = False
 
 
 EVIDENCE_HEADER = (
@@ -70,9 +74,9 @@ EVIDENCE_HEADER = (
 
 
 def evidence_line(row: Sequence[str]) -> tuple[str, ...]:
-    """Return an evidence row as the table has it: with what a reader calls the label behind its name."""
+    """Return an evidence row as the table has it: with what a reader calls the label behind its name, if it has one."""
     case, label, *rest = row
-    return (case, label, display_name(label), *rest)
+    return (case, label, display_name(label) if label else "", *rest)
 
 
 def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
@@ -80,21 +84,9 @@ def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
     case, text = row
     vocabulary = load_vocabulary(settings.vocabulary)
     labels = label_report(text, variant=settings.variant, vocabulary=vocabulary, lymph_node_mm=settings.lymph_node_mm)
-    evidence = tuple(
-        (
-            case,
-            name,
-            str(finding.status),
-            "+".join(sorted(sides_of(finding, find_label(name), settings.variant))),
-            " ".join(sorted(finding.locations)),
-            " ".join(f"{s:g}" for s in finding.sizes_mm),
-            text[slice(*finding.span)],
-            text[slice(*finding.sentence)],
-            finding.reason,
-        )
-        for name, found in labels.evidence.items()
-        for finding in found.findings
-    )
+    mentions = [(name, finding) for name, found in labels.evidence.items() for finding in found.findings]
+    mentions += [("", finding) for finding in labels.unplaced]
+    evidence = tuple((case, name, *_evidence_cells(finding, name, text, settings)) for name, finding in mentions)
     return LabelledRow(
         case,
         labels.values(settings.uncertain),
@@ -102,6 +94,21 @@ def label_one(row: tuple[str, str], settings: LabelSettings) -> LabelledRow:
         evidence,
         None if labels.findings else tuple(sorted(places_in(text, vocabulary))),
         labels.n_cut,
+        tuple(sorted(labels.lost())),
+        seems_foreign(text),
+    )
+
+
+def _evidence_cells(finding: Finding, name: str, text: str, settings: LabelSettings) -> tuple[str, ...]:
+    """Return the cells behind a row's case and label; a mention without a label names no lung either."""
+    return (
+        str(finding.status),
+        "+".join(sorted(sides_of(finding, find_label(name), settings.variant))) if name else "",
+        " ".join(sorted(finding.locations)),
+        " ".join(f"{s:g}" for s in finding.sizes_mm),
+        text[slice(*finding.span)],
+        text[slice(*finding.sentence)],
+        finding.reason,
     )
 
 

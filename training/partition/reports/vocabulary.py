@@ -55,7 +55,7 @@ class Vocabulary:
         return tuple(k for k, t in self.locations.items() if not t.fine)
 
 
-RULES = 2
+RULES = 3
 """Raised whenever the rules beside the vocabulary come to other labels for the same words."""
 
 

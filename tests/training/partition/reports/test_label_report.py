@@ -190,3 +190,88 @@ def test_sizes_of_the_vocabulary() -> None:
         "great_vessel": 13,
         "mediastinum": 8,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "sides"),
+    [
+        ("Mass of 3.2 cm in the LUL.", "lung mass", {"left"}),
+        ("RLL nodule measuring 7 mm.", "lung nodule", {"right"}),
+        ("RML consolidation.", "consolidation", {"right"}),
+        ("GGN in the RUL.", "lung nodule", {"right"}),
+        ("GGN in the RUL.", "groundglass", {"right"}),
+        ("Calcified granuloma in the LLL.", "lung granuloma", {"left"}),
+        ("Bilateral GGO.", "groundglass", {"right", "left"}),
+        ("Bilateral GGO.", "lung opacity", {"right", "left"}),
+        ("GGOs.", "lung opacity", set()),
+        ("Enlarged mediastinal LNs.", "mediastinum lymphadenopathy", set()),
+        ("Mediastinal LN, short axis 12 mm.", "mediastinum lymphadenopathy", set()),
+    ],
+)
+def test_the_usual_abbreviations_are_read(text: str, label: str, sides: set[str]) -> None:
+    labels = label_report(text)
+    assert labels.status(label) is Status.PRESENT
+    assert labels.sides(label) == sides
+    assert labels.unplaced == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("Lymphadenopathy.", {"lymphadenopathy"}),
+        ("8 mm nodule.", {"nodule"}),
+        ("Calcified granuloma.", {"calcification", "granuloma"}),
+        ("Right nodule.", {"nodule"}),
+        ("Spiculated mass, 3.2 cm, suspicious for malignancy.", {"mass", "cancer"}),
+        ("No mass.", set()),
+        ("Nodule in the right lung. The nodule has grown.", set()),
+        ("Mass in the liver.", set()),
+    ],
+)
+def test_a_mention_without_a_place_is_kept_with_the_reason(text: str, lost: set[str]) -> None:
+    labels = label_report(text)
+    assert labels.lost() == lost
+    assert all(f.reason.endswith("no place named") for f in labels.unplaced)
+    assert lost <= {f.abnormality for f in labels.unplaced}
+
+
+def test_the_reason_names_the_size_and_the_status_is_as_said() -> None:
+    denied, doubted = label_report("No mass."), label_report("Possible mass.")
+    assert [f.status for f in (*denied.unplaced, *doubted.unplaced)] == [Status.ABSENT, Status.UNCERTAIN]
+    small = label_report("8 mm nodule.").unplaced[1]
+    assert (small.status, small.reason) == (Status.ABSENT, "8 mm is not more than 10 mm; no place named")
+
+
+def test_the_authors_variant_tells_of_a_side_that_is_missing() -> None:
+    labels = label_report("scattered pulmonary nodules", variant="authors")
+    assert {f.reason for f in labels.unplaced} == {"no side of the lungs named"}
+    assert "nodule" in labels.lost()
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("Pneumonia cannot be excluded.", Status.UNCERTAIN),
+        ("Pneumonia can not be excluded.", Status.UNCERTAIN),
+        ("Pneumonia could not be ruled out.", Status.UNCERTAIN),
+        ("Left pneumonia is not excluded.", Status.UNCERTAIN),
+        ("This does not exclude pneumonia.", Status.UNCERTAIN),
+        ("Pneumonia is excluded.", Status.ABSENT),
+        ("Pneumonia has been ruled out.", Status.ABSENT),
+    ],
+)
+def test_what_is_not_excluded_is_doubted(text: str, status: Status) -> None:
+    assert label_report(text).status("pneumonia") is status
+
+
+@pytest.mark.parametrize(
+    ("mm", "status", "reason"),
+    [
+        (8, Status.ABSENT, "short axis 8 mm is less than 10 mm"),
+        (12, Status.UNCERTAIN, "short axis 12 mm is at least 10 mm"),
+    ],
+)
+def test_a_doubted_lymphadenopathy_is_decided_by_its_short_axis(mm: int, status: Status, reason: str) -> None:
+    labels = label_report(f"Possible mediastinal lymphadenopathy, short axis {mm} mm.")
+    assert labels.status("mediastinum lymphadenopathy") is status
+    assert {f.reason for f in labels.evidence["mediastinum lymphadenopathy"].findings} == {reason}
