@@ -9,7 +9,7 @@ Weights of one give the estimate itself. Two models or methods judged on the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -69,16 +69,22 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class Bootstrapped:
-    """K estimates, ``values`` [K], and the same of every resample, ``samples`` [R, K]; NaN where not applicable."""
+    """K estimates, ``values`` [K], and the same of every resample, ``samples`` [R, K]; NaN where not applicable.
+
+    ``biased_within``: the ends of what the estimates can be, where resampling shifts them to one side (a calibration
+    error grows, as cases drawn twice make bins look further off). Their intervals are corrected for the bootstrap's
+    bias, mean resample minus estimate (Efron & Tibshirani 1993, section 10.2): shifted by it and clipped to the ends.
+    """
 
     values: FloatArray
     samples: FloatArray = field(repr=False)
     n_cases: int
     resampling: Resampling
+    biased_within: tuple[float, float] | None = None
 
     def interval(self, k: int) -> Interval:
         """Return estimate ``k`` with its interval."""
-        samples = _applicable(self.samples[:, k])
+        samples = self._resampled(k)
         if np.isnan(self.values[k]):
             return Interval(None, None, None, 0)
         return Interval(float(self.values[k]), *_ends(samples, self.resampling.level), samples.size)
@@ -89,7 +95,7 @@ class Bootstrapped:
 
     def derived(self, function: Statistic) -> Bootstrapped:
         """Return what ``function`` ([R, K] to [R, L]) makes of the estimates, for example their median."""
-        return Bootstrapped(function(self.values[None])[0], function(self.samples), self.n_cases, self.resampling)
+        return replace(self, values=function(self.values[None])[0], samples=function(self.samples))
 
     def differences(self, other: Bootstrapped) -> tuple[Difference, ...]:
         """Return this minus ``other`` for all K, paired by resample.
@@ -106,13 +112,26 @@ class Bootstrapped:
         )
         if not same:
             raise ValueError("a paired comparison needs the same cases, the same resampling and the same estimates")
-        minus = Bootstrapped(self.values - other.values, self.samples - other.samples, self.n_cases, self.resampling)
+        ends = self.biased_within
+        minus = replace(
+            self,
+            values=self.values - other.values,
+            samples=self.samples - other.samples,
+            biased_within=None if ends is None else (ends[0] - ends[1], ends[1] - ends[0]),
+        )
         return tuple(minus._difference(k) for k in range(self.values.size))
 
     def _difference(self, k: int) -> Difference:
-        found, samples = self.interval(k), _applicable(self.samples[:, k])
+        found, samples = self.interval(k), self._resampled(k)
         below = float((samples < 0).mean()) if found.value is not None and samples.size else None
         return Difference(found.value, found.low, found.high, below, found.n)
+
+    def _resampled(self, k: int) -> FloatArray:
+        """Return estimate ``k`` of the resamples in which it applies, less their bias where there is one."""
+        samples = _applicable(self.samples[:, k])
+        if self.biased_within is None or not samples.size or np.isnan(self.values[k]):
+            return samples
+        return np.asarray(np.clip(samples - (samples.mean() - self.values[k]), *self.biased_within))
 
 
 def bootstrap(statistic: Statistic, n_cases: int, resampling: Resampling | None = None) -> Bootstrapped:

@@ -1,7 +1,9 @@
 """Calibration: does a probability of 0.3 mean that 3 cases of 10 have the abnormality? And the Brier score.
 
 Bins are equally wide, [low, high), the last one closed. The expected calibration error is the mean distance between
-mean probability and share of positives, every bin weighted with its cases (Naeini et al. 2015).
+mean probability and share of positives, every bin weighted with its cases (Naeini et al. 2015). It is never negative,
+so chance makes it larger, and drawing cases again makes it larger once more: intervals by resampling need their bias
+taken away (:class:`training.evaluate.bootstrap.Bootstrapped`, ``biased_within``).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ results, and it stays out of medians and means. So does, within one resample, a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -150,7 +150,7 @@ def evaluate_predictions(
         labels=tuple(labels),
         n_cases=len(values),
         n_positive=np.nansum(marks, axis=0).astype(np.intp),
-        bootstrapped={metric: _columns(found, k, len(labels)) for k, metric in enumerate(METRICS)},
+        bootstrapped={metric: _columns(found, metric, len(labels)) for metric in METRICS},
         roc={name: member.ranking.roc() for name, member in plotted.items()},
         reliability={name: member.reliability() for name, member in plotted.items()},
     )
@@ -190,9 +190,12 @@ class LabelCases:
         return reliability(self._probabilities, self._truth, self._n_bins)
 
 
-def _columns(found: Bootstrapped, block: int, size: int) -> Bootstrapped:
+def _columns(found: Bootstrapped, metric: Metric, size: int) -> Bootstrapped:
+    """Return a metric's K columns; intervals of the calibration error, which resampling makes larger, are corrected."""
+    block = METRICS.index(metric)
     part = slice(block * size, (block + 1) * size)
-    return Bootstrapped(found.values[part], found.samples[:, part], found.n_cases, found.resampling)
+    ends = (0.0, 1.0) if metric == "calibration_error" else None
+    return replace(found, values=found.values[part], samples=found.samples[:, part], biased_within=ends)
 
 
 def _checked(

@@ -20,7 +20,8 @@ from training.words import counted
 SUMMARY_WORDS = (
     "Medians and means are over the labels to which a metric applies. In brackets: the interval from drawing cases "
     "with replacement. Labels that no case has, or all have, are not applicable (n/a). Of labels with only a handful "
-    "of positives the interval is too narrow: drawing the same few cases again cannot show what others would."
+    "of positives the interval is too narrow: drawing the same few cases again cannot show what others would. "
+    "Drawing again makes a calibration error larger: its intervals have that bias taken away."
 )
 ORGAN_WORDS = (
     "OrganIoU is the share of the cells a map switches on that lies where the abnormality may be. By the paper's "

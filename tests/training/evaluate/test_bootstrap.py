@@ -132,3 +132,17 @@ def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
 def test_no_case_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one case"):
         bootstrap(_mean(np.empty(0)), 0, PLAN)
+
+
+def test_a_bias_of_resampling_is_taken_away_within_the_ends() -> None:
+    plan = Resampling(3, level=0.5)
+    samples = np.array([[0.2, 0.9], [0.3, 0.9], [0.4, np.nan]])
+    found = Bootstrapped(np.array([0.1, 1.0]), samples, 5, plan, (0.0, 1.0))
+    low, high = found.interval(0).low, found.interval(0).high
+    assert (low, high) == (pytest.approx(0.05), pytest.approx(0.15))
+    assert (found.interval(1).low, found.interval(1).high) == (1.0, 1.0)
+    other = Bootstrapped(np.array([0.0, 0.5]), np.zeros((3, 2)), 5, plan, (0.0, 1.0))
+    difference = found.differences(other)[0]
+    assert (difference.value, difference.low) == (pytest.approx(0.1), pytest.approx(0.05))
+    assert difference.below_zero == 0.0
+    assert found.derived(mean_over).biased_within == (0.0, 1.0)

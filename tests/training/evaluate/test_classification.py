@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_average_precision, binary_calibration_error, binary_roc
 
-from training.evaluate.bootstrap import Resampling, case_weights
+from training.evaluate.bootstrap import Difference, Interval, Resampling, case_weights, mean_over
 from training.evaluate.calibration import brier, expected_calibration_error, reliability
 from training.evaluate.classification import METRICS, Ranking, compare_predictions, evaluate_predictions
 from training.evaluate.metrics import auroc
@@ -187,3 +187,17 @@ def test_what_cannot_be_evaluated_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=fact):
         evaluate_predictions(values, truth, labels)
+
+
+def test_a_calibration_error_lies_inside_its_interval_in_a_small_cohort() -> None:
+    rng = np.random.default_rng(4)
+    probabilities = rng.random((30, 3))
+    truth = (rng.random((30, 3)) < probabilities).astype(float)
+    first = evaluate_predictions(probabilities, truth, ["a", "b", "c"], Resampling(300))
+    second = evaluate_predictions(probabilities**2, truth, ["a", "b", "c"], Resampling(300))
+    compared = compare_predictions(first, second)["calibration_error"]
+    found = first.bootstrapped["calibration_error"]
+    rows: list[Interval | Difference] = [*found.intervals(), found.derived(mean_over).interval(0), *compared.values()]
+    assert all(row.low < row.value < row.high for row in rows)  # type: ignore[operator]
+    assert all(row.low >= 0 for row in found.intervals())  # type: ignore[operator]
+    assert found.samples.mean(axis=0).min() > found.values.min()
