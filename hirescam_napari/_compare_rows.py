@@ -27,7 +27,7 @@ def pair_row(one: ModelPair) -> tuple[str, str, str]:
 def tile_row(one: Tile, order: Order) -> tuple[str, str, str, str]:
     """Return case, probability, disagreement if the sheet is ordered by it, and whether the prediction was right."""
     value = signed_share(one.entry.value) if order == "disagreement" else ""
-    return (one.entry.case, percent(one.entry.probability), value, one.outcome)
+    return (one.entry.case, one.probability_words, value, one.outcome)
 
 
 def budget_rows(first: ScoreBudget, second: ScoreBudget) -> list[tuple[str, str, str]]:

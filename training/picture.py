@@ -66,14 +66,22 @@ def picture_of(volume: Volume) -> Picture:
 
     The volume keeps its own affine; only the picture is resampled (cubic B-spline, air outside).
     """
-    if volume.geometry.is_canonical:
-        return Picture(volume.hu, volume.geometry, volume.inverted_display)
+    grid = drawn_grid(volume.geometry)
+    if grid is volume.geometry:
+        return Picture(volume.hu, grid, volume.inverted_display)
     from training.resample import resample_oblique
 
-    grid = canonical_grid(volume.geometry)
     clip = (min(AIR_HU, int(volume.hu.min())), int(volume.hu.max()))
     hu = resample_oblique(volume.hu, volume.geometry, grid, AIR_HU, clip)
     return Picture(hu, grid, volume.inverted_display)
+
+
+def drawn_grid(geometry: Geometry) -> Geometry:
+    """Return the grid on which a CT of ``geometry`` is drawn: itself if canonical, else :func:`canonical_grid`.
+
+    Known without the CT, so that maps stand in the same field of view whether or not it is at hand.
+    """
+    return geometry if geometry.is_canonical else canonical_grid(geometry)
 
 
 def canonical_grid(geometry: Geometry) -> Geometry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 NOT_FOR_CLINICAL_USE = "not for clinical use"
 """Said wherever a prediction is shown."""
@@ -104,6 +105,38 @@ def percents_apart(first: float, second: float, most: int = 4) -> tuple[str, str
         if finer[0] != finer[1]:
             return finer
     return plain
+
+
+def percent_at(probability: float, decimals: int) -> str:
+    """Return a probability in [0, 1] as a percentage with so many decimals; what is not 0 or 100 % never reads so.
+
+    Examples
+    --------
+    >>> percent_at(0.502, 1), percent_at(0.9999, 1), percent_at(0.0001, 0), percent_at(1.0, 1)
+    ('50.2 %', '>99.9 %', '<1 %', '100.0 %')
+    """
+    if math.isnan(probability):
+        return NOT_AVAILABLE
+    words, step = f"{100 * probability:.{decimals}f}", 10.0**-decimals
+    if float(words) == 0 < probability:
+        return f"<{step:.{decimals}f} %"
+    return f">{100 - step:.{decimals}f} %" if probability < 1 and float(words) == 100 else f"{words} %"
+
+
+def decimals_apart(probabilities: Iterable[float], threshold: float, most: int = 4) -> int:
+    """Return with how many decimals percentages that stand together read apart from a threshold.
+
+    As many as :func:`percent` gives any of them, and more, up to ``most``, where one looks like the threshold.
+
+    Examples
+    --------
+    >>> decimals_apart([0.3, 0.7], 0.5), decimals_apart([0.498, 0.502], 0.5), decimals_apart([0.03, 0.999], 0.5)
+    (0, 1, 1)
+    """
+    known = [p for p in probabilities if not math.isnan(p)]
+    least = int(any("." in percent(p) for p in (*known, threshold)))
+    limits = ((n, percent_at(threshold, n)) for n in range(least, most + 1))
+    return next((n for n, limit in limits if all(p == threshold or percent_at(p, n) != limit for p in known)), most)
 
 
 def signed_share(value: float) -> str:

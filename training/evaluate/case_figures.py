@@ -32,7 +32,7 @@ from training.explain.display import Display, PerLabel, Policy
 from training.explain.placement import Placement
 from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
 from training.labels import display_name
-from training.picture import WINDOWS, Picture, to_display, to_lps
+from training.picture import WINDOWS, Picture, drawn_grid, to_display, to_lps
 from training.words import NOT_FOR_CLINICAL_USE, caution_words, percent, times_mean
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class CaseFigure:
     explanation
         Of the CT.
     picture
-        The CT as drawn; None leaves its panel out and draws the maps on black.
+        The CT as drawn; None leaves its panel out and draws the maps on black, in the CT's field of view.
     label
         Name.
     style
@@ -203,7 +203,8 @@ class CaseFigure:
         from matplotlib.figure import Figure
 
         names: list[Method | None] = [*([None] if self.picture is not None else []), *self.style.methods]
-        extent = framed(plane_extent(self.grid if self.picture is None else self.picture.geometry))
+        seen = drawn_grid(self.explanation.image_geometry) if self.picture is None else self.picture.geometry
+        extent = framed(plane_extent(seen))
         width = len(names) * (PANEL_INCHES + _MARGIN) + _MARGIN
         height = PANEL_INCHES * abs((extent[2] - extent[3]) / (extent[1] - extent[0]))
         head, foot = self._head_lines(width - 2 * _MARGIN), self._foot_lines(width - 2 * _MARGIN)
@@ -244,11 +245,10 @@ class CaseFigure:
         show = self.shows[method]
         return axes.imshow(
             np.zeros(show.values.shape[1:], np.float32),
-            cmap=colormap(show.colormap),
+            cmap=colormap(show.colormap, 1.0 if self.picture is None else self.style.opacity),
             vmin=show.limits[0],
             vmax=show.limits[1],
             extent=plane_extent(self.grid),
-            alpha=1.0 if self.picture is None else self.style.opacity,
             interpolation="bilinear" if self.style.smooth else "nearest",
         )
 

@@ -14,6 +14,7 @@ from training.evaluate.figure_marks import (
     colormap,
     draw_colour_bar,
     draw_mm_bar,
+    draw_outline,
     mark_sides,
     plane_extent,
     window_words,
@@ -27,6 +28,8 @@ from training.words import NOT_FOR_CLINICAL_USE, counted_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_REGION_COLOR = "#9a9a9a"
 
 _TILE, _GAP = 1.9, 0.08
 _NARROWEST = 2 * _TILE
@@ -129,10 +132,12 @@ def _foot(
     said = [sheet_words(tiles, method) + "."]
     if any(tile.has_ct for tile in tiles):
         said += [bar_words(opacity), f"CT: {window_words(window_hu)}."]
-    said.append(outcome_legend(tile.outcome for tile in tiles))
+    said.append(outcome_legend(tiles))
     missing = sum(not tile.has_ct for tile in tiles)
     if missing:
-        said.append(f"{counted_of(missing, len(tiles), 'case is')} drawn without CT.")
+        outlined = any(tile.outlines and not tile.has_ct for tile in tiles)
+        lines = "; outlines: body, lungs and mediastinum on the cells of the map" if outlined else ""
+        said.append(f"{counted_of(missing, len(tiles), 'case is')} drawn without CT{lines}.")
     return [line for text in said for line in wrapped(text, room, _SMALL)]
 
 
@@ -151,9 +156,10 @@ def _draw_tile(axes: Any, tile: Tile, limit: float, window_hu: tuple[float, floa
     low, high = window_hu
     if tile.has_ct:
         axes.imshow(tile.picture.hu[0], gray, vmin=low, vmax=high, extent=extent, interpolation="bilinear")
-    alpha = opacity if tile.has_ct else 1.0
-    drawn = {"cmap": colormap("sequential"), "vmin": 0.0, "vmax": limit, "alpha": alpha, "interpolation": "nearest"}
-    axes.imshow(tile.values[0], extent=plane_extent(tile.grid), **drawn)
+    colors, cells = colormap("sequential", opacity if tile.has_ct else 1.0), plane_extent(tile.grid)
+    axes.imshow(tile.values[0], colors, vmin=0.0, vmax=limit, extent=cells, interpolation="nearest")
+    for region in () if tile.has_ct else tile.outlines:
+        draw_outline(axes, region, cells, _REGION_COLOR, 0.6)
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
     names = [cut(tile.name, _TILE, _TILE_NAME), *([cut(tile.where, _TILE, _TILE_NAME)] if tile.where else [])]
     axes.set_title("\n".join(names), fontsize=_TILE_NAME, pad=2)

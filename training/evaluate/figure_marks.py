@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from training.explain.display import AGAINST_COLORS, DIVERGING_CONTROLS, FOR_COLORS, FOR_CONTROLS, ColormapKind
 from training.geometry import Geometry
@@ -20,6 +21,9 @@ Extent = tuple[float, float, float, float]
 """Left, right, bottom and top edge in mm of the display frame; rows run down."""
 
 BACKGROUND = "black"
+OUTLINE_COLOR = "#5dff9b"
+"""Of regions over maps."""
+
 _LETTER, _INK = "#ff8c1a", "white"
 _LETTER_POINTS, _BAR_POINTS = 8.0, 9.0
 """Distance from the edge of a picture, whatever its size: letters' middles, the bar."""
@@ -43,14 +47,32 @@ def framed(extent: Extent, least: float = 0.6, most: float = 1.3) -> Extent:
     return (left - wider, right + wider, bottom + higher, top - higher)
 
 
-def colormap(kind: ColormapKind) -> LinearSegmentedColormap:
-    """Return the viewer's colormap of a map, transparent where there is no evidence."""
+def colormap(kind: ColormapKind, opacity: float = 1.0) -> LinearSegmentedColormap:
+    """Return the viewer's colormap of a map, transparent where there is no evidence.
+
+    ``opacity`` belongs into the colours: matplotlib applies that of an image twice where it lays images together for
+    SVG and PDF.
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
+    points = list(zip(FOR_CONTROLS, FOR_COLORS, strict=True))
     if kind == "diverging":
         points = list(zip(DIVERGING_CONTROLS, (*AGAINST_COLORS, *FOR_COLORS), strict=True))
-        return LinearSegmentedColormap.from_list("evidence for and against", points)
-    return LinearSegmentedColormap.from_list("evidence", list(zip(FOR_CONTROLS, FOR_COLORS, strict=True)))
+    drawn = [(at, (red, green, blue, alpha * opacity)) for at, (red, green, blue, alpha) in points]
+    return LinearSegmentedColormap.from_list(f"evidence, {kind}", drawn)
+
+
+def draw_outline(
+    axes: Axes, cells: npt.NDArray[Any], extent: Extent, color: str = OUTLINE_COLOR, width: float = 1.0
+) -> None:
+    """Draw the border of the ``cells`` [D1, D2] that are not 0, along the cells' edges; ``extent`` is that of all."""
+    fine = np.kron(cells > 0, np.ones((8, 8)))
+    if fine.min() == fine.max():
+        return
+    left, right, bottom, top = extent
+    rows, columns = ((np.arange(n) + 0.5) / n for n in fine.shape)
+    x, y = left + columns * (right - left), top + rows * (bottom - top)
+    axes.contour(x, y, fine, levels=[0.5], colors=color, linewidths=width)
 
 
 def mark_sides(axes: Axes) -> None:
@@ -106,8 +128,8 @@ def draw_colour_bar(axes: Axes, limits: tuple[float, float], kind: ColormapKind,
     if opacity is not None:
         ends = np.array([[1.0], [0.0]])
         axes.imshow(ends, "gray", aspect="auto", extent=extent, vmin=0, vmax=1, interpolation="nearest")
-    alpha = 1.0 if opacity is None else opacity
-    axes.imshow(ramp, cmap=colormap(kind), aspect="auto", extent=extent, vmin=low, vmax=high, alpha=alpha)
+    colors = colormap(kind, 1.0 if opacity is None else opacity)
+    axes.imshow(ramp, cmap=colors, aspect="auto", extent=extent, vmin=low, vmax=high)
     ticks = [low, 0.0, high] if low < 0 else [low, high / 2, high]
     axes.set(yticks=[], xticks=ticks)
     labels = axes.set_xticklabels([f"{value:.3g}".replace("-", "−") for value in ticks], fontsize=7)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +13,11 @@ from training.evaluate.compare import DEFAULT_THRESHOLD, Order, SheetEntry
 from training.explain.display import NOTHING, unit_words
 from training.explain.placement import Placement
 from training.explain.result import METHOD_NAMES, Explanation, Method
-from training.geometry import Geometry
+from training.geometry import Geometry, place_cells, stretched
 from training.issues import Cancelled
-from training.picture import Picture, picture_of, to_display, to_lps
-from training.words import percent
+from training.partition.cells import OrganCells
+from training.picture import Picture, drawn_grid, picture_of, to_display, to_lps
+from training.words import decimals_apart, percent_at
 
 if TYPE_CHECKING:
     from training.cohort.results import CohortStore
@@ -52,11 +53,17 @@ class Tile:
     grid
         Where it is drawn.
     picture
-        The CT's slice there; black where ``has_ct`` is False.
+        The CT's slice there; black, in the CT's field of view, where ``has_ct`` is False.
     where
         Which slice of how many it is, in words.
     unit
         Of the map's values.
+    threshold
+        Probability from which the label counts as predicted.
+    decimals
+        Of the percentages; the same on all tiles of a sheet.
+    outlines
+        bool [D1, D2] each: the cells of body and organs, by which a map without its CT is located; none where unknown.
     """
 
     entry: SheetEntry
@@ -67,6 +74,14 @@ class Tile:
     has_ct: bool
     where: str = ""
     unit: str = ""
+    threshold: float = DEFAULT_THRESHOLD
+    decimals: int = 0
+    outlines: tuple[npt.NDArray[np.bool_], ...] = ()
+
+    @property
+    def probability_words(self) -> str:
+        """The probability in percent."""
+        return percent_at(self.entry.probability, self.decimals)
 
     @property
     def outcome(self) -> str:
@@ -78,7 +93,7 @@ class Tile:
     @property
     def name(self) -> str:
         """Case, probability and outcome in one line."""
-        return " · ".join(part for part in (self.entry.case, percent(self.entry.probability), self.outcome) if part)
+        return " · ".join(part for part in (self.entry.case, self.probability_words, self.outcome) if part)
 
 
 def read_tiles(
@@ -115,8 +130,16 @@ def read_tiles(
         volume = store.volume(entry.case) if with_cts else None
         picture = None if volume is None else picture_of(volume)
         threshold = store.thresholds.get(label, DEFAULT_THRESHOLD)
-        tiles.append(make_tile(explanation, label, entry, picture, method, placement, threshold))
-    return tiles
+        organs = store.organ_cells(entry.case, placement)
+        tiles.append(make_tile(explanation, label, entry, picture, method, placement, threshold, organs))
+    return alike(tiles)
+
+
+def alike(tiles: Sequence[Tile]) -> list[Tile]:
+    """Return ``tiles`` with one number format: as many decimals as it takes to see on which side of the threshold."""
+    shown = [tile.entry.probability for tile in tiles]
+    decimals = max((decimals_apart(shown, threshold) for threshold in {tile.threshold for tile in tiles}), default=0)
+    return [replace(tile, decimals=decimals) for tile in tiles]
 
 
 def make_tile(
@@ -127,17 +150,28 @@ def make_tile(
     method: Method = "hirescam",
     placement: Placement = "receptive_field",
     threshold: float = DEFAULT_THRESHOLD,
+    organs: OrganCells | None = None,
 ) -> Tile:
-    """Return one tile: the map of ``label`` in the entry's slice group, over the slice of ``picture`` there."""
+    """Return one tile: the map of ``label`` in the entry's slice group, over the slice of ``picture`` there.
+
+    ``organs`` are those on the cells of the map, where they are known.
+    """
     grid = explanation.geometry(method, placement)
     centre = _centre(explanation.input_geometry)
     values = explanation.map(label, method)[entry.group : entry.group + 1]
-    shown = _blank(explanation.input_geometry, centre) if picture is None else _slice_of(picture, grid, entry, centre)
+    shown = _blank(explanation.image_geometry, centre) if picture is None else _slice_of(picture, grid, entry, centre)
     predicted, place = entry.probability >= threshold, _moved(grid, entry.group, centre)
     where = f"slice group {entry.group + 1} of {grid.shape[0]}"
     if picture is not None:
         where = f"slice {_number_of(picture, grid, entry) + 1} of {picture.geometry.shape[0]}"
-    return Tile(entry, predicted, values, place, shown, picture is not None, where, unit_words(explanation, method))
+    unit, lines = unit_words(explanation, method), () if organs is None else _outlines(organs, entry.group)
+    tile = Tile(entry, predicted, values, place, shown, picture is not None, where, unit, threshold, outlines=lines)
+    return alike([tile])[0]
+
+
+def _outlines(organs: OrganCells, group: int) -> tuple[npt.NDArray[np.bool_], ...]:
+    """Return the cells of the body (those that it fills to half) and of every organ in one slice group."""
+    return (organs.body[group] >= 0.5, *(mask[group] > 0 for _, mask in sorted(organs.centres.items())))
 
 
 def _centre(geometry: Geometry) -> npt.NDArray[np.float64]:
@@ -163,9 +197,11 @@ def _slice_of(picture: Picture, grid: Geometry, entry: SheetEntry, centre: npt.N
     return Picture(picture.hu[number : number + 1].copy(), _moved(picture.geometry, number, centre), picture.inverted)
 
 
-def _blank(geometry: Geometry, centre: npt.NDArray[np.float64]) -> Picture:
-    halved = geometry.resampled([mm * n / 2 for mm, n in zip(geometry.spacing_mm, geometry.shape, strict=True)])
-    return Picture(np.full((1, *halved.shape[1:]), NO_DATA_HU, np.int16), _moved(halved, 0, centre))
+def _blank(image: Geometry, centre: npt.NDArray[np.float64]) -> Picture:
+    """Return 2 x 2 black pixels that fill the field of view of a CT of geometry ``image``, edge to edge."""
+    seen, shape = drawn_grid(image), (1, 2, 2)
+    quarters = place_cells(seen, shape, [stretched(few, many) for few, many in zip(shape, seen.shape, strict=True)])
+    return Picture(np.full(shape, NO_DATA_HU, np.int16), _moved(quarters, 0, centre))
 
 
 def shared_limit(tiles: Sequence[Tile]) -> float:
@@ -180,7 +216,10 @@ def sheet_words(tiles: Sequence[Tile], method: Method) -> str:
     return f"{METHOD_NAMES[method]}, positive evidence; one scale for all, up to {shared_limit(tiles):.3g}{unit}"
 
 
-def outcome_legend(outcomes: Iterable[str]) -> str:
-    """Return what the abbreviations among ``outcomes`` mean; empty if there are none."""
-    there = set(outcomes)
-    return "; ".join(f"{short}: {words}" for short, words in OUTCOME_WORDS.items() if short in there)
+def outcome_legend(tiles: Sequence[Tile]) -> str:
+    """Return what the abbreviations on ``tiles`` mean, and from which probability; empty if there are none."""
+    there = {tile.outcome for tile in tiles}
+    meant = [f"{short}: {words}" for short, words in OUTCOME_WORDS.items() if short in there]
+    limits = {percent_at(tile.threshold, tile.decimals): None for tile in tiles}
+    known = f"Predicted: a probability of {' or '.join(limits)} or more. "
+    return known + "; ".join(meant) if meant else ""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from matplotlib.axes import Axes
+from PIL import Image
 
 from training.evaluate.case_figures import FORMATS, CaseFigure, FigureStyle
 from training.evaluate.figure_marks import bar_length_mm, colormap, plane_extent
-from training.explain.display import PerLabel, policy_named
+from training.explain.display import FOR_COLORS, PerLabel, policy_named
 from training.explain.result import Explanation, Method
 from training.geometry import Geometry
 from training.labels import display_name
@@ -87,6 +93,37 @@ def test_the_colour_bar_has_the_colours_of_the_map_as_it_lies_on_the_ct(
     bar = next(one for one in figure.figure.axes if one not in figure.map_axes and len(one.images) == 2)
     share = float(values.max()) / figure.shows["hirescam"].limits[1]
     assert color_at(bar, min(share, 0.99), part) == pytest.approx(on_map, abs=8)
+
+
+@pytest.mark.parametrize("kind", ["svg", "pdf"])
+def test_opacity_counts_once_in_every_kind_of_file(explanation: Explanation, picture: Picture, kind: str) -> None:
+    data = CaseFigure(explanation, picture, LABEL, SMALL).save(kind)  # type: ignore[arg-type]
+    images = _svg_images(data) if kind == "svg" else _pdf_images(data)
+    bars = [image for image in images if image.shape[1] > 8 * image.shape[0]]
+    assert len(bars) == 2
+    for bar in bars:
+        over_black, over_white = sorted((bar[2, -3], bar[-3, -3]), key=lambda color: int(color.sum()))
+        color = np.multiply(FOR_COLORS[-1][:3], 0.6 * 255)
+        assert over_black == pytest.approx(color, abs=8)
+        assert over_white == pytest.approx(color + 0.4 * 255, abs=8)
+
+
+def _svg_images(data: bytes) -> list[npt.NDArray[np.uint8]]:
+    found = re.findall(rb'<image[^>]*base64,\s*([^"]+)"', data)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(one))).convert("RGB")) for one in found]
+
+
+def _pdf_images(data: bytes) -> list[npt.NDArray[np.uint8]]:
+    """Return the images of full colour; their streams are those of PNG pictures."""
+    look = rb"/Width (\d+) /Height (\d+)\s/ColorSpace /DeviceRGB[^>]*>>[^>]*>>\sstream\n(.*?)\nendstream"
+    return [_png(int(w), int(h), pixels) for w, h, pixels in re.findall(look, data, re.DOTALL)]
+
+
+def _png(width: int, height: int, pixels: bytes) -> npt.NDArray[np.uint8]:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts]
+    return np.asarray(Image.open(io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))))
 
 
 def test_the_top_slice_is_shown_first(explanation: Explanation, picture: Picture) -> None:

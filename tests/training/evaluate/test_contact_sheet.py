@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.stores import make_store
 from training.cohort.results import CohortStore, open_store
-from training.evaluate.case_figures import FORMATS
+from training.evaluate.case_figures import FORMATS, CaseFigure
 from training.evaluate.compare import SheetEntry, sheet_entries
 from training.evaluate.contact_sheet import draw_sheet
+from training.evaluate.figure_marks import plane_extent
 from training.evaluate.sheet_file import write_sheet
-from training.evaluate.sheet_tiles import make_tile, read_tiles, shared_limit, sheet_words
+from training.evaluate.sheet_tiles import alike, make_tile, read_tiles, shared_limit, sheet_words
+from training.geometry import Geometry
 from training.issues import Cancelled
 from training.picture import Picture, to_display
 
@@ -53,6 +57,52 @@ def test_ct_and_map_lie_about_the_same_point(store: CohortStore) -> None:
     blank = make_tile(explanation, label, SheetEntry(case, 0.7, group, 0.7))
     assert blank.outcome == ""
     assert blank.grid.allclose(tile.grid)
+
+
+def test_without_its_ct_a_map_stands_where_it_stands_on_it(store: CohortStore) -> None:
+    label, case = store.labels[0], store.cases[0]
+    explanation = store.explanation(case)
+    image = explanation.image_geometry
+    entry = SheetEntry(case, 0.7, explanation.top_slice(label), 0.7)
+    over = make_tile(explanation, label, entry, Picture(np.zeros(image.shape, np.int16), image))
+    alone = make_tile(explanation, label, entry)
+    assert plane_extent(alone.picture.geometry) == pytest.approx(plane_extent(over.picture.geometry))
+    assert plane_extent(alone.grid) == pytest.approx(plane_extent(over.grid))
+    figures = [CaseFigure(explanation, tile_picture, label) for tile_picture in (None, Picture(_blank(image), image))]
+    assert figures[0].map_axes[0].get_xlim() == pytest.approx(figures[1].map_axes[0].get_xlim())
+    assert figures[0].map_axes[0].get_ylim() == pytest.approx(figures[1].map_axes[0].get_ylim())
+
+
+def _blank(image: Geometry) -> npt.NDArray[np.int16]:
+    return np.full(image.shape, -3024, np.int16)
+
+
+def test_without_its_ct_organs_are_outlined(store: CohortStore) -> None:
+    label = store.labels[0]
+    tiles = read_tiles(store, label, sheet_entries(store, label, most=2))
+    cells = store.organ_cells(tiles[0].entry.case)
+    assert cells is not None
+    group = tiles[0].entry.group
+    assert np.array_equal(tiles[0].outlines[0], cells.body[group] >= 0.5)
+    assert np.array_equal(tiles[0].outlines[1], cells.centres[1][group] > 0)
+    without = [replace(tile, outlines=()) for tile in tiles]
+    assert "outlines: body, lungs and mediastinum" in _words(draw_sheet(tiles, label, store.model, "svg"))
+    assert "outlines" not in _words(draw_sheet(without, label, store.model, "svg"))
+    assert draw_sheet(tiles, label, store.model) != draw_sheet(without, label, store.model)
+
+
+def test_a_sheet_says_from_which_probability_and_in_one_number_format(store: CohortStore) -> None:
+    label, case = store.labels[0], store.cases[0]
+    explanation = store.explanation(case)
+    pairs = ((0.502, 0), (0.498, 0), (0.03, 0))
+    tiles = alike([make_tile(explanation, label, SheetEntry(case, p, 0, p, truth)) for p, truth in pairs])
+    assert [tile.name.split(" · ", 1)[1] for tile in tiles] == ["50.2 % · FP", "49.8 % · TN", "3.0 % · TN"]
+    said = _words(draw_sheet(tiles, label, store.model, "svg"))
+    assert "Predicted: a probability of 50.0 % or more. FP: predicted, not present; TN:" in said
+
+
+def _words(svg: bytes) -> str:
+    return re.sub(r"\s+", " ", " ".join(re.findall(r"<!-- (.*?) -->", svg.decode())))
 
 
 def test_reading_can_be_watched_and_cancelled(store: CohortStore) -> None:

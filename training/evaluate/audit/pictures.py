@@ -13,12 +13,11 @@ from training.cohort.results import CohortStore
 from training.evaluate.audit.source import SourceCT, source_ct
 from training.evaluate.audit.verdicts import Subject
 from training.evaluate.case_figures import CaseFigure, FigureStyle
-from training.evaluate.figure_marks import plane_extent
+from training.evaluate.figure_marks import draw_outline, plane_extent
 from training.explain.placement import Placement
 from training.explain.result import METHODS
 from training.picture import WINDOWS, Picture, picture_of, to_lps
 
-REGION_COLOR = "#5dff9b"
 DPI = 110
 
 
@@ -72,20 +71,8 @@ class Illustrator:
 
 def outline(figure: CaseFigure, cells: npt.NDArray[np.floating]) -> None:
     """Draw the border of ``cells`` [D1, D2] over every map of ``figure``."""
-    fine = np.kron(cells > 0, np.ones((8, 8)))
-    if fine.min() == fine.max():
-        return
-    left, right, bottom, top = plane_extent(figure.grid)
-    rows, columns = ((np.arange(n) + 0.5) / n for n in fine.shape)
     for axes in figure.map_axes:
-        axes.contour(
-            left + columns * (right - left),
-            top + rows * (bottom - top),
-            fine,
-            levels=[0.5],
-            colors=REGION_COLOR,
-            linewidths=1.0,
-        )
+        draw_outline(axes, cells, plane_extent(figure.grid))
 
 
 def _style(view: Mapping[str, Any], has_ct: bool) -> FigureStyle:
