@@ -34,7 +34,7 @@ def view(
     """Open a CT in the viewer and explain it there. Not for clinical use."""
     with reported(as_json):
         _check_paths([*paths, *([] if report is None else [report])])
-        _check_window(needs_display=True)
+        _check_window("`hirescam export CT --out DIR`")
         from hirescam_napari._session import open_viewer
 
         open_viewer(paths, model, None, report)
@@ -51,7 +51,7 @@ def demo(
     with reported(as_json):
         if headless and out is None:
             raise typer.BadParameter("--headless leaves pictures: say where with --out DIR")
-        _check_window(needs_display=not headless)
+        _check_window(None if headless else "`hirescam demo --headless --out DIR`")
         from hirescam_napari._demo import run_demo
 
         run_demo(headless, out)
@@ -64,7 +64,7 @@ def audit_window(request: AuditRequest) -> None:
     from training.cohort.results import open_store
 
     open_store(request.store)  # a wrong path is told before a window is opened
-    _check_window(needs_display=True)
+    _check_window("`hirescam audit STORE --export DIR`")
     from hirescam_napari._audit_dock import open_window
 
     open_window(request)
@@ -76,13 +76,14 @@ def _check_paths(paths: list[Path]) -> None:
         raise InputError(error("not-found", "there is no such file or folder", "Check the path.", n) for n in missing)
 
 
-def _check_window(needs_display: bool) -> None:
+def _check_window(otherwise: str | None) -> None:
+    """Refuse to open a window where there can be none; ``otherwise`` does the same job without, None needs none."""
     if not any(find_spec(name) for name in _BINDINGS):
         way_out = 'Install one: pip install "hirescam-napari[all]".'
         raise InputError(error("no-qt", "no Qt binding is installed, so no window can be opened", way_out))
     displays = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    if needs_display and sys.platform == "linux" and not any(os.environ.get(name) for name in displays):
-        way_out = "Use a desktop session, `xvfb-run`, or `hirescam demo --headless --out DIR`."
+    if otherwise and sys.platform == "linux" and not any(os.environ.get(name) for name in displays):
+        way_out = f"Use a desktop session, `xvfb-run`, or {otherwise}, which needs none."
         raise InputError(error("no-display", "there is no display to open a window on", way_out))
 
 

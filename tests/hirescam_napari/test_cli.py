@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hirescam_napari.cli import create
+from tests.stores import make_store
 from training.cli import create_app
 
 
@@ -77,6 +78,12 @@ def test_without_display_or_qt_there_are_words(
     monkeypatch.setattr(sys, "platform", "linux")
     refused = run("view", tmp_path)
     assert (refused.exit_code, "no display" in refused.stderr) == (1, True)
+    assert "`hirescam export CT --out DIR`" in refused.stderr
+    assert "demo" not in refused.stderr
+    refused = run("audit", make_store(tmp_path / "store", n_cases=2, n_labels=2))
+    assert (refused.exit_code, "`hirescam audit STORE --export DIR`" in refused.stderr) == (1, True)
+    refused = run("demo")
+    assert (refused.exit_code, "`hirescam demo --headless --out DIR`" in refused.stderr) == (1, True)
     assert run("demo", "--headless", "--out", tmp_path).exit_code == 0
     monkeypatch.setattr("hirescam_napari.cli.find_spec", lambda _: None)
     refused = run("view", tmp_path)

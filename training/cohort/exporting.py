@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from training.cohort.inputs import Origin
 from training.cohort.output import MAPS_FOLDER, check_target
 from training.cohort.report import REPORT_NAME, build_report, write_report
@@ -314,6 +316,24 @@ def _warnings(case: ExportCase, request: ExportRequest) -> Iterator[Issue]:
         yield note("no-organs", "organ masks were left out: the CT was not given")
 
 
+def _sums(explanation: Explanation, request: ExportRequest) -> list[dict[str, Any]]:
+    """Return for every exported label what its maps add up to (over the cells), the bias and the score, score units.
+
+    For HiResCAM ``map_sum`` + ``bias`` is the score where the model's maps carry the guarantee (equation 7).
+    """
+    return [
+        {
+            "name": label,
+            "score": float(explanation.scores[explanation.labels.index(label)]),
+            "bias": float(explanation.bias[explanation.labels.index(label)]),
+            "map_sum": {
+                method: float(explanation.map(label, method).sum(dtype=np.float64)) for method in request.style.methods
+            },
+        }
+        for label in request.labels
+    ]
+
+
 def _report(
     case: ExportCase, request: ExportRequest, work: _Work, folder: Path, seconds: Mapping[str, float]
 ) -> dict[str, Any]:
@@ -326,6 +346,7 @@ def _report(
         "seconds": dict(seconds),
         "versions": versions(),
         "organs": None if work.organs is None else work.organs.qc.to_dict(),
+        "sums": _sums(case.explanation, request),
     }
     if request.with_patient_data and case.origin is not None:
         document["export"]["input"] = original_name(case.origin.path)

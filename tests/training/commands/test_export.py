@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -122,3 +123,14 @@ def test_a_damaged_report_in_the_way_is_told_as_such(result: Path, tmp_path: Pat
     done = CliRunner().invoke(create_app(), ["export", str(result), "-o", str(tmp_path / "out")])
     assert done.exit_code == 1
     assert "report.json in the output folder is damaged, or not of `export`" in done.stderr
+
+
+def test_sum_and_bias_give_the_score_from_the_files_alone(result: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(result, "-o", out, "-f", "nifti", "-l", "aspiration")[0] == 0
+    (told,) = json.loads((out / "report.json").read_text())["export"]["sums"]
+    cells = np.asanyarray(nibabel.load(out / "maps" / "aspiration.hirescam.cells.nii.gz").dataobj)
+    assert told["name"] == "aspiration"
+    assert cells.sum() == pytest.approx(told["map_sum"]["hirescam"], rel=1e-5, abs=1e-6)
+    assert cells.sum() + told["bias"] == pytest.approx(told["score"], rel=1e-5, abs=1e-5)
+    assert set(told["map_sum"]) == {"hirescam", "gradcam"}

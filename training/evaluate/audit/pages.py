@@ -19,9 +19,10 @@ SECTIONS = {
     ),
     "suggestions": (
         "Where the evidence lies",
-        "Wrong predictions by suggestion; outside: share with most of the evidence outside the allowed organ. A label "
-        "that is nearly always decided from there, with less inside than evidence spread evenly would have, was likely "
-        "learnt from something else.",
+        "Wrong predictions by suggestion; outside: share with most of the evidence outside the allowed organ; inside "
+        "against even: whether the share inside is clearly less than that of evidence spread evenly, about the same or "
+        "clearly more. A label that is nearly always decided from outside, with less inside than evenly spread, was "
+        "likely learnt from something else.",
         (
             "label",
             "wrong",
@@ -31,6 +32,7 @@ SECTIONS = {
             "spread",
             "hardly any evidence",
             "outside",
+            "inside_against_even",
         ),
     ),
     "missed": (

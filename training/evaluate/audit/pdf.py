@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.evaluate.audit.missed import Missed
 from training.evaluate.audit.pages import SECTIONS, TITLE, columns_of
 from training.evaluate.audit.report import Report, Shown, findings
 from training.evaluate.html import number
+from training.evaluate.reader_words import head_words
 from training.evaluate.rows import INTENDED_USE, Row, plain
 from training.evaluate.tables import readable
 
@@ -21,15 +22,8 @@ if TYPE_CHECKING:
 
 A4_INCHES = (8.27, 11.69)
 _LINES, _COLUMNS = 66, 92
-_SHORT = {
-    "outside the body": "no body",
-    "hardly any evidence": "little",
-    "in_allowed": "allowed",
-    Missed.NOT_SEEN.value: "not seen",
-    Missed.OUTWEIGHED.value: "outweighed",
-    Missed.TOO_WEAK.value: "too weak",
-}
-"""Heads of columns that would be too wide for the page."""
+_HEAD = 12
+"""Heads of columns of numbers are broken into lines of at most that many characters."""
 
 _SETTINGS: Any = {"text.parse_math": False, "font.size": 9, "pdf.fonttype": 42}
 
@@ -43,10 +37,11 @@ def write_pdf(path: Path, report: Report) -> None:
         mpl.rcdefaults()  # whatever the user's own settings are
         mpl.rcParams.update(_SETTINGS)
         with PdfPages(path, metadata={"Title": TITLE, "Creator": None, "Producer": None, "CreationDate": None}) as pdf:
-            for lines in _sheets(report):
-                pdf.savefig(_text_sheet(lines))
-            for one in report.shown:
-                pdf.savefig(_picture_sheet(one))
+            sheets = [*map(_text_sheet, _sheets(report))]
+            total = len(sheets) + len(report.shown)
+            for page, figure in enumerate(chain(sheets, map(_picture_sheet, report.shown)), 1):
+                figure.text(0.95, 0.02, f"{page} of {total}", ha="right", fontsize=7.6)
+                pdf.savefig(figure)
 
 
 def _sheets(report: Report) -> Iterator[list[str]]:
@@ -77,14 +72,17 @@ def _wrapped(text: str, mark: str = "") -> list[str]:
 
 def table_lines(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
     """Return a table as lines of text in columns; an interval stands in brackets behind its number."""
-    cells = [[_words(column) for column in columns]]
-    cells += [[_cell(plain(row), column) for column in columns] for row in rows]
+    cells = [*_heads(columns), *([_cell(plain(row), column) for column in columns] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
 
 
-def _words(column: str) -> str:
-    return _SHORT.get(column, column).removesuffix(" organ").replace("_spread", "").replace("_", " ")
+def _heads(columns: Sequence[str]) -> list[list[str]]:
+    """Return the heads as on the page, in as many lines as the longest takes, set to the foot."""
+    heads = [textwrap.wrap(head_words(column), _HEAD) for column in columns]
+    most = max(map(len, heads))
+    padded = [[""] * (most - len(head)) + head for head in heads]
+    return [list(line) for line in zip(*padded, strict=True)]
 
 
 def _cell(row: dict[str, Any], column: str) -> str:

@@ -15,6 +15,7 @@ from training.cohort.run_report import burned_in_warning, file_entries, model_fa
 from training.evaluate.audit.predictions import THRESHOLD_KINDS
 from training.evaluate.audit.select import Filter, Selection
 from training.evaluate.audit.session import Audit
+from training.evaluate.audit.shortcut import MIN_CASES, AgainstEven
 from training.evaluate.audit.suggest import MOST
 from training.evaluate.audit.summary import Summary, agreed_verdicts
 from training.evaluate.audit.verdict_rows import VERDICT_COLUMNS, verdict_rows
@@ -127,24 +128,39 @@ def headline(summary: Summary) -> str:
 
 def findings(summary: Summary) -> list[str]:
     """Return what a reader has to know first: the answer, and labels that look as if learnt from something else."""
-    return [headline(summary), *(_suspicion(row) for row in summary.suggestions if _is_suspect(row))]
-
-
-def _is_suspect(row: Row) -> bool:
-    """Say whether most wrong predictions of a label rest on evidence elsewhere, more than spreading it evenly would."""
-    if row["outside_low"] is None or row["in_allowed"] is None:
-        return False
-    return bool(row["outside_low"] > MOST and row["in_allowed"] < row["evenly_spread"])
+    elsewhere = [row for row in summary.suggestions if row["outside_low"] is not None and row["outside_low"] > MOST]
+    suspects = [row for row in elsewhere if row["inside_against_even"] == AgainstEven.LESS.value]
+    even = sum(row["inside_against_even"] == AgainstEven.SAME.value for row in elsewhere)
+    few = sum(row["inside_against_even"] == AgainstEven.TOO_FEW.value for row in elsewhere)
+    return [headline(summary), *map(_suspicion, suspects), *_no_suspicion(even, few)]
 
 
 def _suspicion(row: Row) -> str:
     interval = f"95 % interval {percent(row['outside_low'])} to {percent(row['outside_high'])}"
+    inside, even = percents_apart(row["in_allowed"], row["evenly_spread"])
     return (
         f"{display_name(row['label']).capitalize()}: in {row['n_outside']} of the {row['n_with_evidence']} wrong "
         f"predictions that have evidence ({percent(row['outside'])}, {interval}) most of it lies outside the allowed "
-        f"organ; the median share inside is {percent(row['in_allowed'])}, where spreading it evenly would put "
-        f"{percent(row['evenly_spread'])}. This label may have been learnt from something else."
+        f"organ; the median share inside is {inside}, where spreading it evenly would put {even} (median ratio "
+        f"{row['times_even']:.2f}, 95 % interval {row['times_even_low']:.2f} to {row['times_even_high']:.2f}). "
+        "This label may have been learnt from something else."
     )
+
+
+def _no_suspicion(even: int, few: int) -> list[str]:
+    """Say of labels whose evidence lies elsewhere why that alone means nothing."""
+    said = []
+    if even:
+        said.append(
+            f"{counted(even, 'abnormality has')} most of the evidence outside the allowed "
+            "organ, but inside about as much as an even spread would: that alone does not point to a shortcut."
+        )
+    if few:
+        said.append(
+            f"{counted(few, 'abnormality has')} most of the evidence outside the allowed "
+            f"organ in fewer than {MIN_CASES} predictions: too few to say more."
+        )
+    return said
 
 
 def build_report(

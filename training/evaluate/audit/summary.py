@@ -15,6 +15,7 @@ from training.evaluate.audit.evidence import Evidence
 from training.evaluate.audit.missed import MISSED
 from training.evaluate.audit.predictions import Outcome, Predictions
 from training.evaluate.audit.select import Filter, Selection, select
+from training.evaluate.audit.shortcut import against_even
 from training.evaluate.audit.suggest import HINTS, Hint
 from training.evaluate.audit.verdicts import SHOWS_ERROR, VERDICTS, Standing, Subject, Verdict
 from training.evaluate.rows import Row, Rows
@@ -43,7 +44,7 @@ class Summary:
     suggestions
         By label: wrong predictions whose books are known, how many each suggestion fits, the share (of those that have
         evidence) with most of it outside the allowed organ, and the median share of the evidence inside it, as found
-        and if it were spread evenly.
+        and if it were spread evenly, and whether that is clearly less (see ``shortcut``).
     missed
         By label: false negatives whose books are known, and how many of them each of ``MISSED`` fits.
     against_suggestions
@@ -176,6 +177,8 @@ def _suggestion_rows(
         fits = {hint.value: int((evidence.hints[rows, m] == code).sum()) for code, hint in enumerate(HINTS)}
         with_evidence = len(rows) - fits[Hint.UNKNOWN.value] - fits[Hint.HARDLY_ANY.value]
         found = share(int(outside[rows, m].sum()), with_evidence)
+        enough = rows[evidence.hints[rows, m] != HINTS.index(Hint.HARDLY_ANY)]
+        compared = against_even(evidence.shares[enough, m, 0], evidence.even[enough, m])
         yield {
             "label": label,
             "wrong": len(rows),
@@ -187,6 +190,10 @@ def _suggestion_rows(
             "outside_high": found.high,
             "in_allowed": _median(evidence.shares[rows, m, 0]),
             "evenly_spread": _median(evidence.even[rows, m]),
+            "times_even": compared.ratio,
+            "times_even_low": compared.low,
+            "times_even_high": compared.high,
+            "inside_against_even": compared.words.value,
         }
 
 
