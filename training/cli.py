@@ -6,6 +6,7 @@ Every command is a few lines over the packages beside this file, which are impor
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -37,7 +38,7 @@ from training.commands.reproduce import reproduce
 from training.commands.train import train
 from training.console import AsJson, Commands, emit, print_table, progress_bars, reported, run, say, say_issues, wrote
 from training.labels import chosen_labels, display_name
-from training.words import caution_words, counted
+from training.words import caution_words, counted, percent
 
 if TYPE_CHECKING:
     from training.explain.result import Explanation
@@ -105,7 +106,7 @@ def explain(
             emit(report)
         else:
             say_issues(case.issues[len(volume.issues) :])
-            _print_case(case)
+            _print_case(case, labels)
             wrote(out)
 
 
@@ -114,7 +115,11 @@ def phantom(
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many phantoms.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first; the same seed gives the same phantom.")] = 0,
     size: Annotated[
-        Size, typer.Option(help="full: 405 x 420 x 420 voxels of 0.8 mm, minutes each; small: a cube to try with.")
+        Size,
+        typer.Option(
+            help="full: 405 x 420 x 420 voxels of 0.8 mm, about a minute each; small: 96 x 128 x 128 voxels of "
+            "3.4 x 2.6 x 2.6 mm, about a second each."
+        ),
     ] = Size.FULL,
     as_json: AsJson = False,
 ) -> None:
@@ -210,27 +215,37 @@ def _explained(model: Model, volume: Volume, device: Device, precision: Precisio
         return explain_ct(model, volume, device.value, precision.value, progress=progress)
 
 
-def _print_case(case: Explanation, longest: int = 10) -> None:
+def _print_case(case: Explanation, asked: Sequence[str] = (), longest: int = 10) -> None:
+    """Print the most likely abnormalities, and below them those that were asked for and are not among them."""
     from training.explain.checks import ZERO_WORDS, is_zero
 
-    best = case.scores.argsort()[::-1][:longest]
+    best = case.scores.argsort()[::-1][:longest].tolist()
     rows = [
-        (display_name(case.labels[i]), f"{case.probabilities[i]:.3f}", f"{case.scores[i]:+.3f}", *_places(case, int(i)))
-        for i in best
+        (display_name(case.labels[i]), percent(case.probabilities[i]), f"{case.scores[i]:+.3f}", *_places(case, i))
+        for i in dict.fromkeys((*best, *map(case.labels.index, asked)))
     ]
     head = ("abnormality", "probability", "score", "slice", "group")
     print_table(f"Case {case.case_id}, model {case.model.name}", head, rows, numbers=head[1:])
     typer.echo(ZERO_WORDS if is_zero(case) else case.model.guarantee_words)
     if case.has_maps:
-        typer.echo(f"Largest completeness residual: {case.residual.max():.1e}\n{case.where_words}")
+        typer.echo(f"{_sum_words(case)}\n{case.where_words}")
         n, groups = counted(case.image_geometry.shape[0], "slice"), counted(case.cells.n_cells[0], "slice group")
         typer.echo(
             f"slice: the slice of the CT ({n}) with the highest score; group: the same among the model's {groups}. "
             "Both count from 1 at the head."
         )
+    typer.echo("score: what the network computes, before the sigmoid that makes a probability of it; no unit.")
     typer.echo(f"{len(rows)} of {counted(len(case.labels), 'abnormality')} shown; all are in report.json.")
     caution = caution_words(case.model.training)
     typer.echo(f"For research only. Model {case.model.name}: {caution}.")
+
+
+def _sum_words(case: Explanation) -> str:
+    """Return by how much the maps miss the score; only some models promise that they do not."""
+    most = f"{case.residual.max():.0e}"
+    if case.model.guarantee_holds:
+        return f"Maps and bias add up to the scores, to {most} of their size."
+    return f"Maps and bias need not add up to the scores; they miss them by {most} of their size at most."
 
 
 def _places(case: Explanation, label: int) -> tuple[int | str, int | str]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from typer.core import TyperGroup, TyperOption
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
-from training.cli import create_app
+from training.cli import _print_case, create_app
 from training.cohort.store import read_case
 from training.console import progress_bars, wrote
 from training.explain import explain
+from training.explain.result import Explanation
 from training.geometry import Geometry
 from training.io import read_ct
 from training.io.series import SeriesChoiceNeeded, SeriesInfo
@@ -33,6 +35,7 @@ from training.labels import display_name
 from training.models import build_model, load_model
 from training.models.checkpoint import save_checkpoint
 from training.preprocess import InputSpec
+from training.words import percent
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("nodule", "mass", "pleural effusion", "cardiomegaly")
@@ -412,3 +415,26 @@ def test_all_that_was_written_is_named_once(tmp_path: Path, capsys: pytest.Captu
     ]
     wrote(table)
     assert capsys.readouterr().err.splitlines() == [f"wrote {table}", f"wrote {report}"]
+
+
+def test_asked_labels_are_printed_and_sums_are_told_in_words(
+    explanation_factory: Callable[..., Explanation], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = explanation_factory(n_labels=15)
+    last = made.labels[int(made.scores.argmin())]
+    _print_case(made)
+    assert display_name(last) not in capsys.readouterr().out
+    _print_case(made, (last,))
+    told = capsys.readouterr().out
+    assert display_name(last) in told
+    assert percent(float(made.probabilities.min())) in told
+    assert "11 of 15 abnormalities shown" in told
+    assert "Maps and bias add up to the scores, to " in told
+    assert "score: what the network computes" in told
+    assert "residual" not in told
+
+
+def test_sizes_of_phantoms_are_in_the_help() -> None:
+    told = " ".join(run("phantom", "--help").stdout.replace("│", " ").split())
+    assert "405 x 420 x 420" in told
+    assert "96 x 128 x 128" in told
