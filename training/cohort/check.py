@@ -26,6 +26,9 @@ from training.words import counted, counted_of
 
 Progress = Callable[[int, int, str], None]
 
+MIN_JUDGED = 10
+"""A validation or test split of fewer cases is told: next to nothing can be said of a model by it."""
+
 
 @dataclass(frozen=True)
 class CheckReport:
@@ -162,6 +165,21 @@ def _split_issues(listing: Listing) -> Iterator[Issue]:
         yield warning(
             "no-split", "no case is of the split 'valid'", "A share of the training cases will be kept for it."
         )
+    for split in ("valid", "test"):
+        if cases[split]:
+            yield from _small_split(listing, split)
+
+
+def _small_split(listing: Listing, split: str) -> Iterator[Issue]:
+    """Warn of a split on which next to nothing can be judged: few cases, or no label with positives and negatives."""
+    own = np.stack([record.targets for record in listing.records if record.split == split])
+    both = int(((own == 1).any(axis=0) & (own == 0).any(axis=0)).sum())
+    if len(own) >= MIN_JUDGED and both:
+        return
+    words = f"{counted_of(both, len(listing.labels), 'label')} can be judged on it (cases with and without it)"
+    fact = f"split {split!r} has {counted(len(own), 'case')}: {words}"
+    way_out = "Give it more cases, whole patients; `hirescam evaluate --on all` judges those of all splits."
+    yield warning("small-split", fact, way_out)
 
 
 def _file_issues(

@@ -104,5 +104,7 @@ def evaluate(
             n = len(one.labels) - len(one.not_applicable)
             over = f"{n} of {counted(len(one.labels), 'label')} ({counted(one.n_cases, 'case')})"
             typer.echo(f"{name}: median AUROC {auroc} over {over}")
+        for note in found.in_short:
+            typer.echo(note)
         typer.echo(f"Open {PAGE_FILE} first.\nFor research only, not for clinical use.")
         wrote(out)

@@ -78,6 +78,8 @@ def roc_picture(found: Classification) -> str:
         if found.roc:
             mean = np.mean([np.interp(grid, fpr, tpr) for fpr, tpr in found.roc.values()], axis=0)
             axes.plot(grid, mean, color=ORANGE, linewidth=2, label=f"mean of {counted(len(found.roc), 'label')}")
+        else:
+            _say_empty(axes)
         axes.set(xlabel="1 − specificity", ylabel="sensitivity", aspect="equal", xlim=_UNIT, ylim=_UNIT)
         axes.legend(loc="lower right", frameon=False)
 
@@ -109,10 +111,18 @@ def calibration_picture(found: Classification) -> str:
                 words = "a bin of one label" if step == steps.max() else None
                 axes.scatter(probability[own], share[own], s=size, color=BLUE, alpha=0.25, linewidths=0, label=words)
             axes.plot(*_pooled(found), color=ORANGE, marker="o", markersize=4, label="all labels together")
+        else:
+            _say_empty(axes)
         axes.set(xlabel="mean probability", ylabel="share of positives", aspect="equal", xlim=_UNIT, ylim=_UNIT)
         axes.legend(loc="upper left", frameon=False)
 
     return picture(draw, (4.6, 4.4))
+
+
+def _say_empty(axes: Axes) -> None:
+    """Write into an empty frame why it is empty."""
+    words = f"{NOT_AVAILABLE}: no abnormality has\njudged cases with and without it"
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=GREY, backgroundcolor="white")
 
 
 def _pooled(found: Classification) -> tuple[FloatArray, FloatArray]:
@@ -145,6 +155,8 @@ def forest_picture(found: Classification) -> str:
             axes.plot(np.array([i.low, i.high], dtype=np.float64), [y, y], color=BLUE, linewidth=1.2)
             axes.plot(np.array([i.value], dtype=np.float64), [y], color=BLUE, marker="o", markersize=3.5)
         axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
+        if not rows:
+            _say_empty(axes)
         axes.set(xlabel="AUROC (in brackets: positives)", yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
         axes.set_yticklabels(names)
         axes.tick_params(top=len(rows) > LONG_ROWS, labeltop=len(rows) > LONG_ROWS)

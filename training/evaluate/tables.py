@@ -67,6 +67,8 @@ class Evaluation:
         Facts about the data and the models that a reader needs, in sentences.
     issues
         What whoever reads a number has to know, such as pairs that were left out.
+    in_short
+        Those of the notes that belong beside the first number: how many cases were judged, and what is too little.
     made
         When, by which versions and settings, and of what; plain JSON types.
     """
@@ -82,6 +84,7 @@ class Evaluation:
     thresholds: str = ""
     notes: tuple[str, ...] = ()
     issues: tuple[Issue, ...] = ()
+    in_short: tuple[str, ...] = ()
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def tables(self) -> dict[str, Rows]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +228,16 @@ def _parse_numbers(data: dict[str, Any], labels: tuple[str, ...], path: Path) ->
     except (KeyError, TypeError, ValueError, AttributeError) as reason:
         fact = f"its description of the model is damaged ({reason})."
         raise refused("checkpoint-metadata", fact, _AGAIN, path) from reason
-    return numbers
+    return replace(numbers, training=_in_todays_words(numbers.training))
+
+
+def _in_todays_words(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint says of its training, with the names that earlier versions gave replaced by today's."""
+    return {_RENAMED.get(key, key): value for key, value in training.items()}
+
+
+_RENAMED = {"best_epoch": "best_epoch_index"}
+"""Facts about a training by their earlier names; both count from 0."""
 
 
 def _check_finite(tensors: dict[str, Tensor], path: Path) -> None:

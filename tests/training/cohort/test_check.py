@@ -45,7 +45,11 @@ def test_a_good_cohort_is_counted(cohort: Path) -> None:
     assert report.usable
     assert report.cases == {"train": 3, "valid": 1}
     assert report.labels == {"lung nodule": (2, 2, 0), "emphysema": (0, 4, 0)}
-    assert [(i.code, i.severity) for i in report.issues] == [("no-positives", Severity.WARNING)]
+    codes = [(i.code, i.severity) for i in report.issues]
+    assert codes == [("no-positives", Severity.WARNING), ("small-split", Severity.WARNING)]
+    small = report.issues[1]
+    assert small.message == "split 'valid' has 1 case: 0 of 2 labels can be judged on it (cases with and without it)"
+    assert "--on all" in small.way_out
     assert calls[-1] == (4, 4, "looking at files")
     document = json.loads(json.dumps(report.to_dict()))
     assert document["labels"]["lung nodule"] == {
@@ -163,3 +167,14 @@ def test_what_is_no_cohort_and_stopping(cohort: Path, tmp_path: Path) -> None:
         run(tmp_path / "nothing")
     with pytest.raises(Cancelled):
         run(cohort, cancelled=lambda: True)
+
+
+@pytest.mark.parametrize(("n", "positive", "told"), [(10, 1, False), (9, 4, True), (12, 0, True), (12, 12, True)])
+def test_a_split_that_can_judge_next_to_nothing_is_told(cohort: Path, n: int, positive: int, told: bool) -> None:
+    for index in range(n):
+        np.savez_compressed(cohort / f"test {index}.npz", ct=_ct(index + 9))
+    rows = [("case", "path", "split", "emphysema"), ("a", "0.npz", "train", 1), ("b", "1.npz", "train", 0)]
+    rows += [(f"t{i}", f"test {i}.npz", "test", int(i < positive)) for i in range(n)]
+    _write(cohort, rows)
+    small = [issue.message for issue in run(cohort).issues if issue.code == "small-split"]
+    assert [f"split 'test' has {n} cases" in words for words in small] == [True] * told

@@ -281,3 +281,10 @@ def test_checkpoints_can_be_read_by_others(saved: Path, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_bytes(b"")
     assert saved.stat().st_mode == plain.stat().st_mode
+
+
+def test_what_earlier_versions_called_otherwise_is_read_by_todays_name(saved: Path) -> None:
+    rewrite(saved, lambda data: data["training"].update(best_epoch=11))
+    training = load_checkpoint(saved).metadata.training
+    assert training["best_epoch_index"] == 11
+    assert "best_epoch" not in training

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from training.cohort.phantom.cohort import is_of_phantom
 from training.cohort.sources.base import SPLITS, Listing, Record, Sides
@@ -27,6 +28,8 @@ LABELS_FILE = "labels.csv"
 
 NEEDED = ("case", "path", "split")
 OPTIONAL = ("sides", "organs", "series", "report")
+SHOWN_COLUMNS = 5
+"""With more columns that are no label, the way out does not name them all."""
 VOLUME_SUFFIXES = (".npz", ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
@@ -102,7 +105,8 @@ class GenericTable:
         labels = tuple(c for c in columns if c not in (*NEEDED, *OPTIONAL) and (is_known(c) or c in self.extra_labels))
         if lacking or (self.needs_labels and not labels):
             fact = f"has no column {first(lacking)}" if lacking else "has no column that is a label"
-            raise InputError(error("missing-columns", fact, _COLUMNS, self.file.name))
+            own = " Other columns can be labels: `--source extra_labels=NAME,NAME`." if not lacking else ""
+            raise InputError(error("missing-columns", fact, f"{_COLUMNS}.{own}", self.file.name))
         self._check_extra(columns)
         names = [_plain(name) for name in labels]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -163,7 +167,10 @@ class GenericTable:
         return ": " + first(sorted(path.name for path in paths)) if self.keep_names else ""
 
 
-_COLUMNS = f"The columns are {', '.join(NEEDED)} and names of labels (`hirescam models --labels`)."
+_COLUMNS = (
+    f"The columns are {', '.join(NEEDED)}, if wanted {', '.join(OPTIONAL)}, and names of labels "
+    "(`hirescam models --labels`)"
+)
 
 
 def parse_sides(text: str, labels: Sequence[str], place: str, faults: Faults) -> Iterator[tuple[str, Sides]]:
@@ -184,8 +191,10 @@ def _plain(name: str) -> str:
 
 
 def _note_unknown(names: Sequence[str], faults: Faults) -> None:
+    own = ",".join(names) if len(names) <= SHOWN_COLUMNS else "NAME,NAME"
+    way_out = f"{_COLUMNS}. `--source {quote(f'extra_labels={own}')}` makes labels of them; else leave them out."
     for name in names:
-        faults.add("unknown-columns", "columns are neither needed nor a label", _COLUMNS, name)
+        faults.add("unknown-columns", "columns are neither needed nor a label", way_out, name)
 
 
 def _is_count(text: str, place: str, faults: Faults) -> bool:

@@ -116,6 +116,7 @@ def evaluate_stores(
         known.measure(subjects[0].store, subjects[0].labels, steps.over(cases))
         groups = size_groups(known.diameters(choice.judged, subjects[0].labels))
     found = [_found(one, choice, known, others, groups, plan, steps) for one in subjects]
+    too_small = small_cohort_notes(found[0].classification, len(cases))
     return Evaluation(
         title=f"{' against '.join(one.name for one in subjects)}, {counted(len(choice.judged), 'case')}",
         classification={one.subject.name: one.classification for one in found},
@@ -131,9 +132,10 @@ def evaluate_stores(
         made=made_of(path, plan),
         notes=(
             *choice.notes,
-            *small_cohort_notes(found[0].classification, len(cases)),
+            *too_small,
             *(note for one in subjects for note in _notes(one, known)),
         ),
+        in_short=(choice.notes[0], *too_small),
         bands=tuple(_bands(subjects[0], choice)),
         bands_of=subjects[0].name,
     )

@@ -70,8 +70,11 @@ def test_every_fault_is_one_issue_with_its_first_ten_rows(table: Path, files: di
 
 def test_unknown_columns_are_errors_unless_declared(table: Path, files: dict) -> None:
     files["rows"](table, ("case", "path", "split", "emphysema", "flu", "age"), [["a", "a.nii.gz", "train", 1, 1, 50]])
-    with pytest.raises(InputError, match=r"columns are neither needed nor a label \(2\): flu, age"):
+    with pytest.raises(InputError, match=r"columns are neither needed nor a label \(2\): flu, age") as refused:
         checked(GenericTable(table))
+    (way_out,) = [issue.way_out for issue in refused.value.issues if issue.code == "unknown-columns"]
+    assert "case, path, split, if wanted sides, organs, series, report, and names of labels" in way_out
+    assert "`--source extra_labels=flu,age`" in way_out
     files["rows"](table, ("case", "path", "split", "emphysema", "flu"), [["a", "a.nii.gz", "train", 1, 0]])
     assert checked(GenericTable(table, extra_labels=("flu",))).labels == ("emphysema", "flu")
 

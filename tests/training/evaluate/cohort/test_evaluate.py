@@ -504,3 +504,15 @@ def test_what_cannot_be_evaluated_is_refused_with_a_way_out(stores: dict[str, Pa
         evaluate_stores(stores["a"], EvaluateSettings(truth=tmp_path / "wrong.csv"))
     assert run(tmp_path / "nothing", "-o", tmp_path / "out").exit_code == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_terminal_says_why_there_is_no_number_and_the_way_out(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "few", n_cases=3, n_labels=2)
+    n = len(open_store(store).cases)
+    done = run(store, "-o", tmp_path / "out", "--on", "test", "--resamples", "5")
+    assert done.exit_code == 0, done.output
+    assert "Judged on 1 case (split test)." in done.stdout
+    assert "2 labels of 2 are n/a: no judged case has the finding, or all have" in done.stdout
+    assert f"--on all judges all {n} cases of the store." in done.stdout
+    text = (tmp_path / "out" / "evaluation.html").read_text()
+    assert text.count("n/a: no abnormality has") == 3  # in the empty frames of ROC, calibration and AUROC
