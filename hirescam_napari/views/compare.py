@@ -33,7 +33,7 @@ MODES: tuple[tuple[Mode, str], ...] = (
     ("cases", "Cases of a cohort"),
 )
 _ABOUT = {
-    "methods": "Ranked by how far Grad-CAM shows the wrong organ where HiResCAM shows the right one.",
+    "methods": "Ranked by how far Grad-CAM shows the wrong organ and HiResCAM the right one (reverse: below 0).",
     "models": "Both maps end at one shared maximum. Probabilities are also given as ratios to each model's own mean.",
     "placements": "The same map where its cells look, and stretched over the slice as the paper draws it.",
     "cases": "The selected abnormality over many cases, the top slice of each, on one shared scale.",

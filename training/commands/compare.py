@@ -12,7 +12,7 @@ import typer
 from training.commands.choices import OverwriteOption
 from training.console import AsJson, emit, print_table, progress_bars, reported, say_issues, wrote
 from training.labels import chosen_labels, display_name
-from training.words import signed_share
+from training.words import counted_of, percent, signed_share
 
 if TYPE_CHECKING:
     from training.cohort.results import CohortStore
@@ -142,16 +142,26 @@ def _write_csv(
 
 
 def _print(found: list[Disagreement], longest: int = 20) -> None:
+    """List the pairs that show what is asked for; the reverse is counted, and stands in the file."""
+    from training.evaluate.compare import DISAGREEMENT_WORDS
+
+    shown = [one for one in found if one.value > 0]
     rows = [
         (
             one.case,
             display_name(one.label),
             signed_share(one.value),
-            f"{one.hirescam.allowed:.0%}",
-            f"{one.gradcam.other_organs:.0%}",
+            percent(one.hirescam.allowed),
+            percent(one.gradcam.other_organs),
         )
-        for one in found[:longest]
+        for one in shown[:longest]
     ]
     head = ("case", "abnormality", "disagreement", "HiResCAM in the right organ", "Grad-CAM in the wrong one")
-    print_table(f"The first {len(rows)} of {len(found)}", head, rows)
+    if rows:
+        title = f"Grad-CAM in the wrong organ, HiResCAM in the right one: the first {len(rows)} of {len(shown):,}"
+        print_table(title, head, rows, head[2:])
+        typer.echo(f"Shares are of each map's positive evidence in the CT. {DISAGREEMENT_WORDS}")
+    if len(shown) < len(found):
+        pairs = counted_of(len(found) - len(shown), len(found), "pair has")
+        typer.echo(f"{pairs} a disagreement of 0 or below, and are not listed; --out writes all.")
     typer.echo("For research only, not for clinical use.")

@@ -35,6 +35,12 @@ DEFAULT_THRESHOLD = 0.5
 DIFFERENCE_WORDS = "HiResCAM minus Grad-CAM, each cut at 0 and divided by its own maximum"
 """The two have different units, so that only their shapes can be subtracted."""
 
+DISAGREEMENT_WORDS = (
+    "Disagreement: 1 where all of HiResCAM's lies in the right organ and all of Grad-CAM's in wrong ones, −1 for the "
+    "reverse, 0 where neither does so more."
+)
+"""What :class:`Disagreement` counts, and its range."""
+
 SidesOf = Callable[[str], frozenset[str]]
 
 

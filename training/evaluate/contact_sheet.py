@@ -24,7 +24,7 @@ from training.evaluate.sheet_tiles import ORDER_WORDS, Tile, outcome_legend, sha
 from training.explain.result import Method, ModelInfo
 from training.labels import display_name
 from training.picture import WINDOWS
-from training.words import NOT_FOR_CLINICAL_USE, counted_of
+from training.words import NOT_FOR_CLINICAL_USE, counted_of, signed_share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,6 +83,7 @@ def draw_sheet(
         for (x, y), tile in zip(_places(len(tiles), columns, below), tiles, strict=True):
             axes = figure.add_axes((x / size[0], y / size[1], _TILE / size[0], _TILE / size[1]))
             _draw_tile(axes, tile, limit, window_hu, opacity)
+            _name_tile(axes, tile, order)
         bar = figure.add_axes((_GAP / size[0], (below - 0.25) / size[1], 1.5 * _TILE / size[0], 0.14 / size[1]))
         draw_colour_bar(bar, (0.0, limit), "sequential", opacity if any(tile.has_ct for tile in tiles) else None)
         draw_lines(figure, foot, _GAP, _GAP + height_inches(len(foot), _SMALL), _SMALL)
@@ -161,7 +162,12 @@ def _draw_tile(axes: Any, tile: Tile, limit: float, window_hu: tuple[float, floa
     for region in () if tile.has_ct else tile.outlines:
         draw_outline(axes, region, cells, _REGION_COLOR, 0.6)
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
-    names = [cut(tile.name, _TILE, _TILE_NAME), *([cut(tile.where, _TILE, _TILE_NAME)] if tile.where else [])]
-    axes.set_title("\n".join(names), fontsize=_TILE_NAME, pad=2)
     mark_sides(axes)
     draw_mm_bar(axes, extent)
+
+
+def _name_tile(axes: Any, tile: Tile, order: Order | None) -> None:
+    value = f"D {signed_share(tile.entry.value)}" if order == "disagreement" else ""
+    below = " · ".join(part for part in (tile.where, value) if part)
+    names = [cut(line, _TILE, _TILE_NAME) for line in (tile.name, below) if line]
+    axes.set_title("\n".join(names), fontsize=_TILE_NAME, pad=2)

@@ -27,7 +27,10 @@ NO_DATA_HU = -3024
 
 ORDER_WORDS: dict[Order, str] = {
     "probability": "highest predicted probability first",
-    "disagreement": "where HiResCAM and Grad-CAM disagree most first",
+    "disagreement": (
+        "highest disagreement D first (1: all of Grad-CAM's evidence in wrong organs, all of HiResCAM's in the right "
+        "one; below 0: rather the reverse)"
+    ),
 }
 
 OUTCOME_WORDS = {

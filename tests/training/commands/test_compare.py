@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,21 @@ def test_pairs_are_ranked_and_written(store: Path, tmp_path: Path) -> None:
     with (tmp_path / "pairs.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["case"] for row in rows] == [one["case"] for one in found]
+
+
+def test_the_table_lists_only_what_it_promises_and_says_of_what_the_shares_are(store: Path) -> None:
+    everything = ["--pairs", "all", "--most", "1000"]
+    pairs = json.loads(run(store, *everything, "--json")[1])["pairs"]
+    positive = [one for one in pairs if one["disagreement"] > 0]
+    assert 0 < len(positive) < len(pairs)
+    text = run(store, *everything)[1]
+    listed = [line for line in text.splitlines() if line.startswith("case-")]
+    assert len(listed) == min(20, len(positive))
+    assert not any("−" in line for line in listed)
+    assert f"{len(pairs) - len(positive)} of {len(pairs)} pairs have a disagreement of 0 or below" in text
+    assert all(re.search(r"\d %\s+[<>]?[\d.]+ %\s*$", line) for line in listed)
+    assert "Shares are of each map's positive evidence" in text
+    assert "−1 for the reverse" in text
 
 
 def test_a_sheet_of_one_label_is_drawn(store: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from training.evaluate.sheet_tiles import alike, make_tile, read_tiles, shared_l
 from training.geometry import Geometry
 from training.issues import Cancelled
 from training.picture import Picture, to_display
+from training.words import signed_share
 
 
 @pytest.fixture
@@ -142,7 +143,8 @@ def test_a_sheet_says_slices_order_window_model_and_unit(store: CohortStore) -> 
         tiles[0].where,
         tiles[1].where,
         f"SHA-256 {store.model.sha256[:12]}",
-        "where HiResCAM and Grad-CAM disagree most first",
+        "highest disagreement D first",
+        f"D {signed_share(entries[0].value)}",
         "−1350 to 150 HU",
         "score units a cell",
         "drawn at 60 % over the CT",
