@@ -5,6 +5,7 @@ SimpleITK fills in an identity where a file says nothing about orientation, so t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ _SPACES = {
     "left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las",
 }  # fmt: skip
 _META_ORIENTATION = ("transformmatrix", "rotation", "orientation")
+_META_POSITION = ("offset", "position", "origin")
+_MIN_DETERMINANT = 1e-6
+"""Of unit vectors along the axes; less, and they lie in a plane."""
+
 _WAY_OUT = "Convert it again from the DICOM files with a tool that writes position and orientation."
 
 
@@ -66,7 +71,23 @@ def _nrrd(path: Path) -> sitk.Image:
     units = fields.get("space units", "mm").replace('"', "").lower().split()
     if any(unit not in ("mm", "millimeter", "millimetre") for unit in units):
         raise refused("wrong-unit", f"its lengths are in {units[0]!r}, not mm", _WAY_OUT, path)
+    _check_nrrd_place(fields, path)
     return _read(path, "NrrdImageIO")
+
+
+def _check_nrrd_place(fields: dict[str, str], path: Path) -> None:
+    """Refuse directions and spacings that ITK takes literally or fails on in its own words."""
+    if "spacings" in fields:
+        _check_spacing(_numbers(fields["spacings"]), path)
+        fact = "it gives spacings beside its space directions, and only one of them can be right"
+        raise refused("no-geometry", fact, _WAY_OUT, path)
+    vectors = [_numbers(text) for text in re.findall(r"\(([^)]*)\)", fields["space directions"])]
+    if all(len(vector) == 3 for vector in vectors):
+        lengths = np.linalg.norm(np.array(vectors).reshape(-1, 3), axis=1)
+        _check_spacing(lengths.tolist(), path)
+        if len(vectors) == 3:
+            _check_directions(np.array(vectors) / lengths[:, None], path)
+    _check_origin(_numbers(fields["space origin"]), path)
 
 
 def read_meta(path: Path) -> Volume:
@@ -96,7 +117,7 @@ def stored_meta(path: Path) -> tuple[npt.NDArray[Any], FloatArray]:
 def _meta(path: Path) -> sitk.Image:
     fields = _text_fields(path, "=", stop="elementdatafile")
     oriented = any(name in fields for name in _META_ORIENTATION)
-    placed = any(name in fields for name in ("offset", "position", "origin"))
+    placed = any(name in fields for name in _META_POSITION)
     if not (oriented and placed and ("elementspacing" in fields or "elementsize" in fields)):
         fact = "it does not give orientation, position and spacing, so nothing says where left and right are"
         raise refused("no-geometry", fact, _WAY_OUT, path)
@@ -105,7 +126,53 @@ def _meta(path: Path) -> sitk.Image:
     if data_file.upper() not in ("LOCAL", "LIST") and "%" not in data_file and not (path.parent / data_file).is_file():
         fact = f"the file with its voxels, {Path(data_file).name!r}, is missing"
         raise refused("damaged-file", fact, "Copy both files into the same folder.", path)
+    _check_meta_place(fields, path)
     return _read(path, "MetaImageIO")
+
+
+def _check_meta_place(fields: dict[str, str], path: Path) -> None:
+    """Refuse spacing, orientation and position that ITK takes literally or fails on in its own words."""
+    _check_spacing(_numbers(fields.get("elementspacing") or fields.get("elementsize", "")), path)
+    matrix = _numbers(next(fields[name] for name in _META_ORIENTATION if name in fields))
+    n = round(len(matrix) ** 0.5)
+    if not n or n * n != len(matrix):
+        raise refused("no-geometry", f"its orientation has {len(matrix)} numbers, not 9", _WAY_OUT, path)
+    _check_directions(np.reshape(matrix, (n, n)), path)
+    _check_origin(_numbers(next(fields[name] for name in _META_POSITION if name in fields)), path)
+
+
+def _numbers(text: str) -> list[float]:
+    """Return the numbers of a header field; NaN for what is none."""
+    return [_number(word) for word in re.split(r"[\s,()]+", text.strip(" \t()")) if word]
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return float("nan")
+
+
+def _check_spacing(spacing_mm: Sequence[float], path: Path) -> None:
+    for mm in spacing_mm:
+        if not (np.isfinite(mm) and mm > 0):
+            fact = f"the spacing is {mm:g}" if np.isfinite(mm) else f"the spacing is not a number ({mm:g})"
+            more = ", so nothing says where left and right are" if mm < 0 else ""
+            raise refused("no-geometry", fact + more, _WAY_OUT, path)
+
+
+def _check_directions(directions: FloatArray, path: Path) -> None:
+    """Refuse axes (rows, or columns, of a square matrix) that are not numbers or do not span the space."""
+    if not np.isfinite(directions).all():
+        raise refused("no-geometry", "its orientation is not a number", _WAY_OUT, path)
+    if abs(np.linalg.det(directions)) < _MIN_DETERMINANT:
+        fact = "its orientation is singular: its axes do not span three directions"
+        raise refused("no-geometry", fact, _WAY_OUT, path)
+
+
+def _check_origin(origin_mm: Sequence[float], path: Path) -> None:
+    if not np.isfinite(origin_mm).all():
+        raise refused("no-geometry", "its position is not a number", _WAY_OUT, path)
 
 
 def _lines_after(path: Path, field: str) -> list[str]:

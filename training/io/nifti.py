@@ -198,6 +198,8 @@ def _values(data: bytes, header: Any, path: Path) -> npt.NDArray[Any]:
         offset = int(header["vox_offset"])
     except (nibabel.spatialimages.HeaderDataError, KeyError, ValueError, OverflowError) as failure:
         raise damaged(path, f"its header cannot be understood ({failure})") from failure
+    if not dtype.itemsize:
+        raise damaged(path, f"its header gives no type of its values (datatype {int(header['datatype'])})")
     if not shape or min(shape) < 1 or offset < int(header["sizeof_hdr"]):
         raise damaged(path, f"its header gives size {shape} at byte {offset}")
     count = int(np.prod(shape, dtype=np.int64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -158,6 +159,7 @@ def test_nifti_units_and_trailing_axis(tmp_path: Path) -> None:
         ({"datatype": 2, "bitpix": 8}, "not-hu"),
         ({"datatype": 128, "bitpix": 24, "dim": [3, 4, 4, 4, 1, 1, 1, 1]}, "wrong-type"),
         ({"datatype": 99}, "damaged-file"),
+        ({"datatype": 0, "bitpix": 0}, "damaged-file"),
         ({"dim": [3, 24, 20, 0, 1, 1, 1, 1]}, "damaged-file"),
         ({"dim": [4, 24, 20, 4, 3, 1, 1, 1]}, "wrong-rank"),
         ({"dim": [2, 24, 240, 1, 1, 1, 1, 1]}, "wrong-rank"),
@@ -247,6 +249,35 @@ def test_itk_files_without_orientation_are_refused(
     with pytest.raises(InputError, match=name) as failure:
         read_ct(tmp_path / name)
     assert code_of(failure) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value", "words"),
+    [
+        ("a.mha", "ElementSpacing =", "-3 3 3", "the spacing is -3, so nothing says where left and right are"),
+        ("a.mha", "ElementSpacing =", "3 0 3", "the spacing is 0"),
+        ("a.mha", "ElementSpacing =", "3 3 nan", "the spacing is not a number"),
+        ("a.mha", "TransformMatrix =", "1 0 0 1 0 0 0 0 1", "its orientation is singular"),
+        ("a.mha", "TransformMatrix =", "nan 0 0 0 1 0 0 0 1", "its orientation is not a number"),
+        ("a.mha", "TransformMatrix =", "1 0 0 0 1 0", "its orientation has 6 numbers, not 9"),
+        ("a.mha", "Offset =", "nan 0 0", "its position is not a number"),
+        ("a.nrrd", "space directions:", "(0,0,0) (0,3,0) (0,0,3)", "the spacing is 0"),
+        ("a.nrrd", "space directions:", "(nan,0,0) (0,3,0) (0,0,3)", "the spacing is not a number"),
+        ("a.nrrd", "space directions:", "(3,0,0) (3,0,0) (0,0,3)", "its orientation is singular"),
+        ("a.nrrd", "space origin:", "(nan,0,0)", "its position is not a number"),
+        ("a.nrrd", "encoding:", "raw\nspacings: -3 3 3", "the spacing is -3"),
+        ("a.nrrd", "encoding:", "raw\nspacings: 3 3 3", "spacings beside its space directions"),
+    ],
+)
+def test_itk_files_placed_by_numbers_that_are_none(
+    tmp_path: Path, name: str, field: str, value: str, words: str
+) -> None:
+    sitk.WriteImage(image_of(chest(), canonical()), str(tmp_path / name))
+    line, new = re.compile(rf"^{field}.*$".encode(), re.MULTILINE), f"{field} {value}".encode()
+    edited(tmp_path / name, lambda data: line.sub(new, data, count=1))
+    with pytest.raises(InputError, match=re.escape(words)) as failure:
+        read_ct(tmp_path / name)
+    assert code_of(failure) == "no-geometry"
 
 
 @pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])
