@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -100,7 +101,8 @@ def read_reports(path: Path) -> list[Report]:
     if case is None or not texts:  # columns are not quoted: without a header the first report would stand there
         missing = "that names the case" if case is None else "that holds the report"
         way_out = f"Name one column as one of {', '.join(CASE_COLUMNS)}, and one as one of {', '.join(TEXT_COLUMNS)}"
-        hint = ". Columns must be separated by commas." if len(columns) == 1 and ";" in columns[0] else "."
+        is_one = len(columns) == 1 and any(mark in columns[0] for mark in ";\t|")
+        hint = ". Columns must be separated by commas." if is_one else "."
         raise InputError(error("reports-columns", f"has no column {missing}", way_out + hint, path.name))
     if not rows:
         raise InputError(error("reports-empty", "holds no reports", "Give a row a report.", path.name))
@@ -131,9 +133,9 @@ def check_outputs(out: Path, inputs: Sequence[Path], overwrite: bool = False) ->
         fact = "is a folder, and is left as it is; the labels are a file"
         raise InputError(error("output-exists", fact, "Name a file, such as labels.csv in it.", out.name))
     files = (out, *companions(out), report_beside(out))
-    written = {path.resolve() for path in files}
+    written = {os.path.realpath(path) for path in files}
     for path in inputs:
-        if path.resolve() in written:
+        if os.path.realpath(path) in written:
             fact = "would be overwritten by the labels"
             raise InputError(error("output-is-input", fact, "Choose another name.", path.name))
     check_free_files(files, overwrite)

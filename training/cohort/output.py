@@ -13,12 +13,15 @@ from training.cohort.report import REPORT_NAME, build_report, is_report, write_r
 from training.cohort.store import CASE_FOLDER, write_case
 from training.explain.placement import Placement
 from training.explain.result import METHODS, Explanation
-from training.io.atomic import atomic_path
+from training.io.atomic import atomic_path, check_is_no_other_thing
 from training.io.write import write_nifti
 from training.issues import InputError, error
 from training.labels import file_stem
 
 MAPS_FOLDER = "maps"
+
+ARRAYS_FILE = "zarr.json"
+"""By this file a folder is known that holds arrays."""
 
 OWN = frozenset({REPORT_NAME, CASE_FOLDER, MAPS_FOLDER})
 """All that a folder made by ``explain`` may hold."""
@@ -101,12 +104,33 @@ def check_free_files(paths: Iterable[Path], overwrite: bool) -> None:
     Raises
     ------
     InputError
-        If one of ``paths`` is there; all that are get named.
+        If one of ``paths`` is there; all that are get named. Always if one lies inside a store, or is there and is no
+        file: a folder, a device, a FIFO or a socket.
     """
+    paths = tuple(paths)
+    for path in paths:
+        check_outside_stores(path)
+        check_is_no_other_thing(path)
     taken = [] if overwrite else [path.name for path in paths if path.exists() or path.is_symlink()]
     if taken:
         way_out = "Choose another name, or let it be replaced (--overwrite)."
         raise InputError(error("output-exists", "exists already, and is left as it is", way_out, n) for n in taken)
+
+
+def check_outside_stores(path: Path) -> None:
+    """Refuse a file inside a store, or inside the maps of a case: it would damage what is kept there.
+
+    Raises
+    ------
+    InputError
+        Code ``output-in-store``; names the store.
+    """
+    from training.cohort.results.files import find_store
+
+    for folder in Path(os.path.realpath(path)).parents:
+        if (folder / ARRAYS_FILE).is_file() or find_store(folder) is not None:
+            fact = f"would lie inside the store {folder.name}, which is left as it is"
+            raise InputError(error("output-in-store", fact, "Choose a place outside of it.", path.name))
 
 
 def check_same_case(out: Path, case_id: str) -> None:

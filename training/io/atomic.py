@@ -43,7 +43,8 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
     ------
     InputError
         If the disk is full, read-only or the place is not writable; code ``disk-full``, ``not-writable``, ... Or if a
-        file was made and ``path`` is a folder, which is left as it is (``output-exists``).
+        file was made and ``path`` is a folder, a device, a FIFO or a socket, which is left as it is
+        (``output-exists``).
     FileExistsError
         If ``path`` exists at the end and ``overwrite`` is False.
     """
@@ -72,6 +73,20 @@ def _make_folder(folder: Path) -> None:
         blocking = next(place for place in (folder, *folder.parents) if place.exists() or place.is_symlink())
         fact = "is a file, not a folder, so nothing can be written into it"
         raise InputError(error("not-writable", fact, "Choose another place.", blocking.name)) from None
+
+
+def check_is_no_other_thing(path: Path) -> None:
+    """Refuse a file's place that is taken by a folder, a device, a FIFO or a socket: none of them is ever replaced.
+
+    Raises
+    ------
+    InputError
+        If one is there, also behind a link; code ``output-exists``.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device, a FIFO or a socket"
+        fact = f"cannot be written: {what} of this name exists, and is left as it is"
+        raise InputError(error("output-exists", fact, "Choose another name.", path.name))
 
 
 def readable_by_others(path: Path) -> None:
@@ -142,9 +157,8 @@ def _sync(path: Path) -> None:
 def _publish(partial: Path, target: Path, overwrite: bool) -> None:
     if not overwrite and target.exists():
         raise FileExistsError(errno.EEXIST, "exists already", target.name)
-    if target.is_dir() and not partial.is_dir():
-        fact = "cannot be written: a folder of this name exists, and is left as it is"
-        raise InputError(error("output-exists", fact, "Choose another name.", target.name))
+    if not partial.is_dir():
+        check_is_no_other_thing(target)
     if target.is_dir():
         replaced = partial.with_name(f"{_MARK}{_owner()}-old-{secrets.token_hex(4)}.{target.name}")
         target.rename(replaced)

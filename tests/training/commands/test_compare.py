@@ -102,3 +102,11 @@ def test_mistakes_are_told(store: Path, tmp_path: Path) -> None:
     assert run(store, "--sheet", tmp_path / "s.svg")[0] == 2
     assert run(store, "-l", "hair")[0] == 2
     assert run(tmp_path / "nothing")[0] == 1
+
+
+def test_nothing_is_written_into_the_store_that_is_read(store: Path) -> None:
+    before = (store / "cases.csv").read_bytes()
+    done = CliRunner().invoke(create_app(), ["compare", str(store), "-o", str(store / "cases.csv"), "--overwrite"])
+    assert done.exit_code == 1
+    assert "error: cases.csv: would lie inside the store store, which is left as it is" in done.stderr
+    assert (store / "cases.csv").read_bytes() == before

@@ -6,10 +6,13 @@ import csv
 import hashlib
 import io
 import json
+import os
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
+from tests.stores import make_store
 from training.cli import create_app
 
 
@@ -138,3 +141,30 @@ def test_findings_without_a_place_and_other_languages_are_told(tmp_path: Path) -
     assert (lost["words"], lost["reason"]) == ("Lymphadenopathy", "no place named")
     result = json.loads((tmp_path / "out.csv.report.json").read_text())["result"]
     assert (result["without_place"], result["not_english"]) == (1, 1)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "in.csv"
+    path.write_text("case,report\na,left pneumonia\n")
+    return path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="FIFOs of POSIX")
+@pytest.mark.parametrize("name", ["x", "x.evidence.csv", "x.report.json"])
+def test_only_files_are_replaced(tmp_path: Path, table: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    done = run("label-reports", table, "-o", tmp_path / "x", "--overwrite", "--workers", "1")
+    assert done.exit_code == 1, done.output
+    assert f"error: {name}: cannot be written: a device, a FIFO or a socket of this name exists" in done.stderr
+    assert (tmp_path / name).is_fifo()
+    assert {path.name for path in tmp_path.iterdir()} == {"in.csv", name}
+
+
+def test_labels_are_not_written_into_a_store(tmp_path: Path, table: Path) -> None:
+    store = make_store(tmp_path / "store")
+    before = (store / "cases.csv").read_bytes()
+    done = run("label-reports", table, "-o", store / "cases.csv", "--overwrite", "--workers", "1")
+    assert done.exit_code == 1, done.output
+    assert "error: cases.csv: would lie inside the store store, which is left as it is" in done.stderr
+    assert (store / "cases.csv").read_bytes() == before

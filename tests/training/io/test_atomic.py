@@ -136,3 +136,14 @@ def test_a_file_in_the_path_is_named(tmp_path: Path, place: str) -> None:
     with pytest.raises(InputError, match="file: is a file, not a folder"), atomic_path(tmp_path / place):
         pass
     assert (tmp_path / "file").read_text() == "precious"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="FIFOs of POSIX")
+def test_a_file_never_replaces_a_fifo_also_behind_a_link(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out")
+    (tmp_path / "link").symlink_to("out")
+    for name in ("out", "link"):
+        with pytest.raises(InputError, match="a device, a FIFO or a socket"), atomic_path(tmp_path / name) as partial:
+            partial.write_text("labels")
+    assert (tmp_path / "out").is_fifo()
+    assert {item.name for item in tmp_path.iterdir()} == {"out", "link"}
