@@ -107,7 +107,8 @@ def batch(
         bool,
         typer.Option(
             "--verify",
-            help="Read all that is kept before going on; what is damaged is made again. Default: a quick look.",
+            help="Read all that is kept before going on; what is damaged is made again. Default: a quick look, "
+            "which finds files that are missing, empty or cut off.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -140,18 +141,20 @@ def batch(
             open_for_filling(out, prepared.plan, Path(memo))
         with _client(workers, scheduler, device.value) as client, progress_bars() as progress:
             found = run_batch(prepared, client, progress, _say_failure, verify=verify, found_damage=say)
-        _print_outcome(found, prepared, out, as_json)
+        _print_outcome(found, prepared, out, as_json, verify)
 
 
 def _say_failure(case: str, reason: str) -> None:
     say(f"{case}: {reason}")
 
 
-def _print_outcome(found: Outcome, prepared: Batch, out: Path, as_json: bool) -> None:
+def _print_outcome(found: Outcome, prepared: Batch, out: Path, as_json: bool, verify: bool) -> None:
     """Tell what the run came to; raises ``typer.Exit`` if a case failed."""
     if as_json:
         emit({**found.to_dict(), "store": out.name, "issues": [issue.to_dict() for issue in prepared.issues]})
     else:
+        if found.done_before and not verify:
+            say("Cases done before had a quick look; --verify reads all of them and makes again what is damaged.")
         again = f" ({found.damaged} again)" if found.damaged else ""
         failed = f"{len(found.failures)} failed{' (failures.csv)' if found.failures else ''}"
         typer.echo(
@@ -173,9 +176,9 @@ def _say_size(prepared: Batch) -> None:
     total, usual = layout.case_bytes * layout.n_cases, layout.usual_bytes
     say(
         f"{counted(layout.n_cases, 'case')}, usually {_range(usual, 1e3, 0)} KB each and "
-        f"{_range([one * layout.n_cases for one in usual], 1e9, 2)} GB in all, compressed (Z "
+        f"{_total([one * layout.n_cases for one in usual])} in all, compressed (Z "
         f"{' x '.join(map(str, layout.z_row))} {layout.z_dtype}); never more than their uncompressed "
-        f"{layout.case_bytes / 1e3:,.0f} KB and {total / 1e9:,.2f} GB. {free / 1e9:,.1f} GB are free."
+        f"{layout.case_bytes / 1e3:,.0f} KB and {_total([total])}. {free / 1e9:,.1f} GB are free."
     )
     if total > free and find_store(prepared.work.store) is None:
         fact = f"the store can become {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
@@ -185,6 +188,11 @@ def _say_size(prepared: Batch) -> None:
 def _range(ends: Sequence[float], unit: float, digits: int) -> str:
     """Return a range of bytes in words, in ``unit``; one number if both ends look alike."""
     return " to ".join(dict.fromkeys(f"{end / unit:,.{digits}f}" for end in ends))
+
+
+def _total(ends: Sequence[float]) -> str:
+    """Return a range of bytes in words, in GB, or in MB where that would begin with zeros alone."""
+    return f"{_range(ends, 1e9, 2)} GB" if min(ends) >= 1e8 else f"{_range(ends, 1e6, 1)} MB"
 
 
 def _client(workers: int | None, scheduler: str | None, device: str) -> AbstractContextManager[Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +30,9 @@ from training.issues import InputError, error
 
 Array = npt.NDArray[Any]
 
-_MEND = (
-    "Run `hirescam batch` with the same options and --verify: it makes again what is damaged and keeps the rest. "
-    "Or copy the store again from where it came."
-)
+_DEFAULTS = {"precision": "fp32", "maps": "own", "organs": "morphology", "heuristic": "paper", "keep": "float32"}
+"""Options of ``hirescam batch`` that are left out of the command that mends a store, where they are like this."""
+
 _NO_MENDING = "Copy the store again from where it came; or delete the folder, then run `hirescam batch` again."
 _HEAD = ("weights", "bias")
 
@@ -94,7 +94,7 @@ class Arrays:
         except MissingChunkError as failure:
             raise damaged(self.path, str(failure)) from failure
         except (OSError, ValueError, RuntimeError) as failure:
-            raise damaged(self.path, f"{name}: {type(failure).__name__}") from failure
+            raise damaged(self.path, f"{name} cannot be read") from failure
 
     def read_label(self, name: str, label: int, rows: npt.NDArray[np.integer]) -> Array:
         """Return one label of an array that is cut by label, for ``rows`` (ascending), [rows, ...].
@@ -145,7 +145,7 @@ class Arrays:
         try:
             found = self._group.get(name)
         except (OSError, ValueError, KeyError, TypeError) as failure:
-            raise damaged(self.path, f"{name}/zarr.json: {type(failure).__name__}") from failure
+            raise damaged(self.path, f"{name}/zarr.json cannot be read") from failure
         if not isinstance(found, zarr.Array):
             raise damaged(self.path, f"{name}/zarr.json is missing")
         if (found.shape, found.dtype, found.chunks, found.shards) != self._expected(name):
@@ -248,5 +248,27 @@ def _other_schema(folder: Path, version: Any) -> Any:
 
 def damaged(folder: Path, detail: str, can_be_mended: bool = True) -> InputError:
     """Return the error for a store that is not whole."""
-    way_out = _MEND if can_be_mended else _NO_MENDING
-    return InputError(error("damaged-store", f"the store is incomplete or damaged ({detail})", way_out, folder.name))
+    way_out = _mend_words(folder) if can_be_mended else _NO_MENDING
+    return InputError(error("damaged-store", f"is incomplete or damaged: {detail}", way_out, folder.name))
+
+
+def _mend_words(folder: Path) -> str:
+    about = _attributes(folder) or {}
+    source = ", the same --source options" if about.get("made_with", {}).get("source") else ""
+    return (
+        f"Run `{mending_command(folder)}` (DATA and MODEL: what it was made from{source}; --keep-names if it was made "
+        "so): it makes again what is damaged and keeps the rest. Or copy the store again from where it came."
+    )
+
+
+def mending_command(folder: Path) -> str:
+    """Return the command that mends the store at ``folder``, with the options that the store knows it was made with."""
+    about = _attributes(folder) or {}
+    made_with = {**about.get("made_with", {}), "keep": about.get("layout", {}).get("z_dtype", "float32")}
+    splits = [f"--split {shlex.quote(str(name))}" for name in made_with.get("splits", ())]
+    others = [
+        f"--{name} {shlex.quote(str(made_with[name]))}"
+        for name, usual in _DEFAULTS.items()
+        if made_with.get(name, usual) != usual
+    ]
+    return " ".join(["hirescam batch DATA --model MODEL -o", shlex.quote(folder.name), *splits, *others, "--verify"])

@@ -56,7 +56,7 @@ def open_store(path: str | os.PathLike[str]) -> CohortStore:
     try:
         return CohortStore(folder, about)
     except (OSError, KeyError, TypeError, ValueError) as failure:
-        raise damaged(folder, f"{type(failure).__name__}: {failure}", can_be_mended=False) from failure
+        raise damaged(folder, "its zarr.json does not say what it must", can_be_mended=False) from failure
 
 
 class CohortStore:
@@ -255,7 +255,7 @@ class CohortStore:
         try:
             return read_details(self.path, row)
         except (OSError, ValueError) as failure:
-            raise damaged(self.path, f"details of case {case}: {type(failure).__name__}") from failure
+            raise damaged(self.path, f"details of case {case} cannot be read") from failure
 
     def organ_bits(self, case: str, grid: str = "receptive_field") -> npt.NDArray[np.uint8] | None:
         """Return the organs of every cell as bits (bit v - 1 for organ v), uint8 [H, D1, D2]; None if none are kept.
@@ -318,7 +318,7 @@ class CohortStore:
         try:
             return read_origin(self.path)
         except (OSError, ValueError, KeyError, TypeError) as failure:
-            raise damaged(self.path, f"{names.DATA_FILE}: {type(failure).__name__}") from failure
+            raise damaged(self.path, f"{names.DATA_FILE} cannot be read") from failure
 
     def source(self, case: str) -> CaseSource:
         """Return where the CT of a case is; raises ``InputError`` if the cohort's tables cannot be read any more."""

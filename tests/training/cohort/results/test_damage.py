@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from tests.explanations import make_explanation
-from tests.stores import organ_arrays_of, plan_of
+from tests.stores import make_store, organ_arrays_of, plan_of
 from training.cohort.results import open_store
+from training.cohort.results.files import about_sha256
 from training.cohort.results.fill import Filling, create_store, filling, write_pending
 from training.cohort.results.layout import NOT_DONE
 from training.cohort.results.plan import Plan
@@ -320,3 +321,21 @@ def test_damaged_notes_of_failures_and_origin_are_told(store: Path) -> None:
     (store / "data.json").write_text("{")
     with pytest.raises(InputError, match=r"data\.json.*--verify"):
         _ = open_store(store).origin
+
+
+def test_damage_is_told_once_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    folder = make_store(tmp_path / "my store", n_cases=2, n_labels=2, z_dtype="float16")
+    content = json.loads((folder / "zarr.json").read_text())
+    content["attributes"]["made_with"] = {"splits": ["test"], "precision": "bf16", "organs": "morphology"}
+    content["attributes"]["sha256"] = about_sha256(content["attributes"])
+    (folder / "zarr.json").write_text(json.dumps(content))
+    store = open_store(folder)
+    for file in (folder / "z").rglob("*"):
+        if file.is_file() and file.name != "zarr.json":
+            file.write_bytes(file.read_bytes()[:-7])
+    with pytest.raises(InputError) as refused:
+        store.z(store.cases[0])
+    told = str(refused.value)
+    assert told.startswith("error: my store: is incomplete or damaged: z cannot be read. Run `hirescam batch DATA ")
+    assert "--model MODEL -o 'my store' --split test --precision bf16 --keep float16 --verify`" in told
+    assert "Error" not in told
