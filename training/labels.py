@@ -75,6 +75,11 @@ def is_known(name: str) -> bool:
     return _key(name) in _by_key()
 
 
+def paper_name(name: str) -> str:
+    """Return the paper's spelling of one of the 80 labels, other names as they are."""
+    return find_label(name).name if is_known(name) else name
+
+
 def label_names(labels: Iterable[Label] | None = None) -> tuple[str, ...]:
     """Return the names of ``labels``, all 80 by default."""
     return tuple(label.name for label in (all_labels() if labels is None else labels))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from training.cohort.labelling import companions
-from training.cohort.sources.tables import SHOWN, read_table
+from training.cohort.sources.tables import SHOWN, check_one_column_each, read_table
 from training.io.atomic import atomic_path
 from training.issues import InputError, error
 from training.labels import find_label, is_known, label_names
@@ -25,7 +25,7 @@ from training.partition.reports.labels import UncertainPolicy
 from training.partition.reports.table import CASE_COLUMNS, EVIDENCE_HEADER, evidence_line
 
 _VALUES: Mapping[str, int | None] = {
-    **{"1": 1, "1.0": 1, "0": 0, "0.0": 0, "-1": -1, "-1.0": -1, "": None, "nan": None},
+    **{"1": 1, "1.0": 1, "0": 0, "0.0": 0, "-1": -1, "-1.0": -1, "": None},
     **{"true": 1, "false": 0, "yes": 1, "no": 0, "present": 1, "absent": 0, "uncertain": -1},
 }
 _STATUS = {1: "present", 0: "absent", -1: "uncertain"}
@@ -49,8 +49,8 @@ def read_given(path: Path) -> GivenLabels:
     Raises
     ------
     InputError
-        Not readable; no case column; no label among the columns, or unknown ones; a case named twice; a value that is
-        none of 1, 0, -1 and empty. Each names the first ten offenders.
+        Not readable; no case column; no label among the columns, or unknown ones; two columns for one label; a case
+        named twice; a value that is none of 1, 0, -1 and empty. Each names the first ten offenders.
     """
     names, rows = read_table(path)
     case = next((name for wanted in CASE_COLUMNS for name in names if name.lower().strip() == wanted), None)
@@ -60,6 +60,7 @@ def read_given(path: Path) -> GivenLabels:
     others = [name for name in names if name != case]
     locations = any("*" in name for name in others)
     keys = _location_keys(others, path) if locations else _label_keys(others, path)
+    check_one_column_each(keys.values(), path)
     values = tuple(_row(row, keys, number, path) for number, row in enumerate(rows, 2))
     _refuse_twice([row[case] for row in rows], path)
     return GivenLabels("locations" if locations else "labels", tuple(row[case] for row in rows), values)

@@ -79,7 +79,10 @@ def test_what_label_reports_writes_can_be_read_back(tmp_path: Path) -> None:
         (("case", "a"), "unknown-labels", ""),
         (("case,dragon*lung", "a,1"), "unknown-labels", "dragon*lung"),
         (("case,emphysema", "a,2"), "bad-value", "line 2"),
+        (("case,emphysema", "a,nan"), "bad-value", "'nan'"),
         (("case,emphysema", "a,1", "a,0"), "duplicate-case", "a"),
+        (("case,lung nodule,Lung_Nodule", "a,1,0"), "duplicate-columns", "lung nodule"),
+        (("case,mass*lung, mass*lung", "a,1,0"), "duplicate-columns", "mass*lung"),
     ],
 )
 def test_what_cannot_be_used_is_refused(tmp_path: Path, lines: tuple[str, ...], code: str, word: str) -> None:

@@ -15,11 +15,20 @@ from shlex import quote
 
 from training.cohort.phantom.cohort import is_of_phantom
 from training.cohort.sources.base import SPLITS, Listing, Record, Sides
-from training.cohort.sources.tables import Faults, Row, first, note_duplicates, numbered, read_table, targets_of
+from training.cohort.sources.tables import (
+    Faults,
+    Row,
+    check_one_column_each,
+    first,
+    note_duplicates,
+    numbered,
+    read_table,
+    targets_of,
+)
 from training.io import read_ct
 from training.io.privacy import case_id_for
 from training.issues import InputError, Issue, error, warning
-from training.labels import find_label, is_known
+from training.labels import is_known, paper_name
 from training.volume import Volume
 from training.words import agreed, counted
 
@@ -83,7 +92,7 @@ class GenericTable:
         note_duplicates(((n, row["case"]) for n, row in numbered(rows)), self.keep_names, faults)
         if not rows:
             faults.add("no-cases", "there are no cases", "Add rows.", "the table is empty")
-        names = tuple(_plain(name) for name in labels)
+        names = tuple(paper_name(name) for name in labels)
         return Listing(names, tuple(records), (*faults.issues(), *self._unused(rows)))
 
     def read(self, record: Record) -> Volume:
@@ -108,10 +117,7 @@ class GenericTable:
             own = " Other columns can be labels: `--source extra_labels=NAME,NAME`." if not lacking else ""
             raise InputError(error("missing-columns", fact, f"{_COLUMNS}.{own}", self.file.name))
         self._check_extra(columns)
-        names = [_plain(name) for name in labels]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            fact = f"has several columns for one label: {first(twice)}"
-            raise InputError(error("duplicate-columns", fact, "Keep one of each.", self.file.name))
+        check_one_column_each(map(paper_name, labels), self.file)
         return labels
 
     def _check_extra(self, columns: Sequence[str]) -> None:
@@ -137,7 +143,7 @@ class GenericTable:
         if not row["path"] or (self.needs_volumes and not path.exists()):
             faults.add("no-volume", "cases have no CT where their path says", "Correct the paths.", place)
             return
-        names = tuple(_plain(name) for name in labels)
+        names = tuple(paper_name(name) for name in labels)
         sides = dict(parse_sides(row.get("sides", ""), names, place, faults))
         details = {"series": row["series"]} if _is_count(row.get("series", ""), place, faults) else {}
         yield Record(self._shown_name(row["case"]), path, row["split"], targets, sides, organs, details)
@@ -178,16 +184,11 @@ def parse_sides(text: str, labels: Sequence[str], place: str, faults: Faults) ->
     for part in filter(str.strip, text.split(";")):
         name, colon, words = part.partition(":")
         sides = frozenset(words.split())
-        label = _plain(name.strip())
+        label = paper_name(name.strip())
         if not colon or not sides or not sides <= {"right", "left"} or label not in labels:
             faults.add("bad-sides", "sides are not written as `label: right left; ...`", "Correct them.", place)
         else:
             yield label, sides
-
-
-def _plain(name: str) -> str:
-    """Return the paper's spelling of one of the 80 labels, other names as they are."""
-    return find_label(name).name if is_known(name) else name
 
 
 def _note_unknown(names: Sequence[str], faults: Faults) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,6 +78,25 @@ def checked_columns(names: Sequence[str] | None, path: Path) -> tuple[str, ...]:
         fact = f"names columns twice: {first(twice)}"
         raise InputError(error("duplicate-columns", fact, "Keep one of each.", path.name))
     return columns
+
+
+def check_one_column_each(labels: Iterable[str], path: Path) -> None:
+    """Refuse a table with two columns for one label: nobody could say which of them is right.
+
+    Parameters
+    ----------
+    labels
+        What every column means, in one spelling (:func:`training.labels.paper_name`).
+
+    Raises
+    ------
+    InputError
+        Naming the labels.
+    """
+    twice = sorted(name for name, count in Counter(labels).items() if count > 1)
+    if twice:
+        fact = f"has several columns for one label: {first(twice)}"
+        raise InputError(error("duplicate-columns", fact, "Keep one of each.", path.name))
 
 
 def first(names: Iterable[object]) -> str:

@@ -11,12 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from training.cohort.results import CohortStore
-from training.cohort.sources.tables import Faults, note_duplicates, numbered, read_table, targets_of
+from training.cohort.sources.tables import (
+    Faults,
+    check_one_column_each,
+    note_duplicates,
+    numbered,
+    read_table,
+    targets_of,
+)
 from training.evaluate.baselines import CENTRE, RANDOM_LAST_LAYER, RANDOM_WEIGHTS, UNIFORM
 from training.explain.result import METHOD_NAMES, METHODS, Explanation
 from training.io.privacy import case_id_for
 from training.issues import InputError, error
-from training.labels import find_label, is_known
+from training.labels import paper_name
 from training.words import counted
 
 FloatArray = npt.NDArray[np.float64]
@@ -160,11 +167,12 @@ def read_truth(table: Path, store: CohortStore) -> FloatArray:
     Raises
     ------
     InputError
-        If it is no such table, none of its labels is the store's, or none of its cases.
+        If it is no such table, has two columns for one label, none of its labels is the store's, or none of its cases.
     """
     columns, rows = read_table(table)
-    names = {_plain(column): column for column in columns}
-    labels = {m: names[_plain(label)] for m, label in enumerate(store.labels) if _plain(label) in names}
+    check_one_column_each(map(paper_name, columns), table)
+    names = {paper_name(column): column for column in columns}
+    labels = {m: names[paper_name(label)] for m, label in enumerate(store.labels) if paper_name(label) in names}
     if "case" not in columns or not labels:
         fact = "has no column case" if "case" not in columns else "has no column that is a label of the model"
         raise InputError(error("no-truth", fact, "Name the columns case and the labels.", table.name))
@@ -181,10 +189,6 @@ def read_truth(table: Path, store: CohortStore) -> FloatArray:
     if np.isnan(truth).all():
         raise InputError(error("no-truth", "names none of the store's cases", "Check the column case.", table.name))
     return truth
-
-
-def _plain(name: str) -> str:
-    return find_label(name).name if is_known(name) else name
 
 
 def in_common(subjects: Sequence[Subject]) -> tuple[tuple[Subject, ...], tuple[str, ...]]:

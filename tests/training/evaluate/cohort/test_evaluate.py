@@ -23,6 +23,7 @@ from training.evaluate.baselines import CENTRE, PRIOR, RANDOM_LAST_LAYER, RANDOM
 from training.evaluate.bootstrap import Resampling
 from training.evaluate.classification import evaluate_predictions
 from training.evaluate.cohort import EvaluateSettings, evaluate_stores
+from training.evaluate.cohort.subject import read_truth
 from training.evaluate.lesions import ball, measure_map
 from training.evaluate.organ_iou import THRESHOLDS, organ_iou
 from training.evaluate.page import page
@@ -359,6 +360,49 @@ def test_lesion_tables_that_do_not_fit_the_store_are_refused_by_row(stores: dict
     assert "has lesions of cardiomegaly alone" in told(f"{case},cardiomegaly,,1,2,3,4")
 
 
+def test_rows_of_lesions_that_say_nothing_are_counted_in_a_warning(stores: dict[str, Path], tmp_path: Path) -> None:
+    store = open_store(stores["a"])
+    case, label = cases_in(store)[0], store.labels[1]
+    image = store.explanation(case).image_geometry
+    centre = ",".join(map(str, image.to_world((3.0, 200.0, 300.0))))
+
+    def judged(*rows: str) -> Evaluation:
+        (tmp_path / "lesions.csv").write_text("\n".join(("case,label,x,y,z,diameter_mm", *rows)) + "\n")
+        return evaluate_stores(
+            stores["a"], EvaluateSettings(lesions=tmp_path / "lesions.csv", resampling=Resampling(5))
+        )
+
+    once = f"{case},{label},{centre},12"
+    not_label = next(name for name in ("cardiomegaly", "hernia") if name not in store.labels)
+    found = judged(once, once, f"nobody,{label},1,2,3,4", f"noone,{label},1,2,3,4", f"{case},{not_label},1,2,3,4")
+    told = [str(issue) for issue in found.issues]
+    assert any("cases that the store does not have, and are left out (2): row 4, row 5" in text for text in told), told
+    assert any("labels that the model does not have, and are left out (1): row 6" in text for text in told), told
+    assert any("it counts once (1): row 3 repeats row 2" in text for text in told), told
+    alone = judged(once)
+    assert [issue for issue in alone.issues if issue.code.startswith("lesions-")] == []
+    assert alone.lesions == found.lesions
+    with pytest.raises(InputError, match="diameters are larger than their CT"):
+        judged(f"{case},{label},{centre},1e6")
+
+
+def test_a_cohort_that_is_not_found_is_told(tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "phantoms", n=4)
+    settings = BatchSettings(str(write_model(tmp_path / "tiny.safetensors")), device="cpu")
+    batch = prepare_batch(tmp_path / "phantoms", tmp_path / "store", settings)
+    open_for_filling(tmp_path / "store", batch.plan)
+    run_batch(batch)
+    evaluate = EvaluateSettings(on="all", resampling=Resampling(0))
+    assert "cohort-not-found" not in {issue.code for issue in evaluate_stores(tmp_path / "store", evaluate).issues}
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "store").rename(tmp_path / "moved" / "store")
+    issue = next(i for i in evaluate_stores(tmp_path / "moved" / "store", evaluate).issues if "cohort" in i.code)
+    assert issue.file == "store"
+    assert "was not found at '../phantoms'" in issue.message
+    assert "lesions" in issue.message and "CTs" in issue.message
+    assert str(tmp_path) not in str(issue)
+
+
 def test_phantoms_bring_their_own_lesions_and_the_command_writes_everything(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "phantoms", n=7)
     settings = BatchSettings(str(write_model(tmp_path / "tiny.safetensors")), device="cpu")
@@ -516,3 +560,12 @@ def test_the_terminal_says_why_there_is_no_number_and_the_way_out(tmp_path: Path
     assert f"--on all judges all {n} cases of the store." in done.stdout
     text = (tmp_path / "out" / "evaluation.html").read_text()
     assert text.count("n/a: no abnormality has") == 3  # in the empty frames of ROC, calibration and AUROC
+
+
+def test_a_truth_with_two_columns_for_one_label_is_refused(stores: dict[str, Path], tmp_path: Path) -> None:
+    store = open_store(stores["a"])
+    name = store.labels[0]
+    table = tmp_path / "truth.csv"
+    table.write_text(f"case,{name},{name.upper()}\n" + "".join(f"{case},1,0\n" for case in store.cases))
+    with pytest.raises(InputError, match=f"several columns for one label: {name}"):
+        read_truth(table, store)
