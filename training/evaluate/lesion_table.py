@@ -68,6 +68,11 @@ class LesionRow:
     mask: Path | None = None
     value: int | None = None
 
+    @property
+    def place(self) -> object:
+        """What the row says of its lesion; rows of which it is equal say the same."""
+        return (self.mask, self.value) if self.mask is not None else (self.centre_mm, self.diameter_mm)
+
     def lesions(self) -> list[Lesion]:
         """Return the lesions; raises ``InputError`` as :func:`read_lesion_mask`."""
         if self.mask is None:
@@ -80,12 +85,14 @@ class LesionRow:
         Raises
         ------
         InputError
-            As :meth:`lesions`; or something lies outside of ``image``, or on its number of voxels at another place.
+            As :meth:`lesions`; or something lies outside of ``image``, or on its number of voxels at another place; or
+        a diameter is larger than ``image``.
         """
         if self.mask is None:
             centre = np.array(self.centre_mm)
             if image is not None:
                 _check_inside(centre[None], image, 0.0, "centres", "Give them in LPS mm: x to the left, y to the back.")
+                _check_diameter(self.diameter_mm, image)
             return [Extent(centre, self.diameter_mm)]
         mask, grid = read_lesion_mask(self.mask, self.value)
         found = connected_lesions(mask, grid)
@@ -142,6 +149,12 @@ def _check_inside(points_mm: FloatArray, image: Geometry, half_mm: float, what: 
     if outside.any():
         part = "" if outside.all() else "partly "
         raise InputError(error("mask-elsewhere", f"{what} lie {part}outside of their CT", way_out))
+
+
+def _check_diameter(diameter: float, image: Geometry) -> None:
+    """Refuse a lesion that is wider than the longest side of its CT."""
+    if diameter > max(n * mm for n, mm in zip(image.shape, image.spacing_mm, strict=True)):
+        raise InputError(error("bad-lesion", "diameters are larger than their CT", "Give them in mm."))
 
 
 def read_lesions(path: Path, label: str | None = None) -> LesionTable:

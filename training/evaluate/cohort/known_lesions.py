@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +23,7 @@ from training.geometry import Geometry
 from training.io.nifti import read_stored
 from training.io.phantoms import TRUTH_FILE
 from training.io.privacy import case_id_for
-from training.issues import InputError, error
+from training.issues import InputError, Issue, Severity, error, warning
 from training.labels import display_name, is_known
 
 FloatArray = npt.NDArray[np.float64]
@@ -56,7 +57,10 @@ class KnownLesions:
         """Return the lesions of a case by label; empty if none is known. Errors as :attr:`rows`."""
         if self.phantoms is not None:
             return _masks(self.phantoms / case)
-        return {label: [one for row in own for one in row.lesions()] for label, own in self._rows_of(case).items()}
+        return {
+            label: [one for row in {row.place: row for row in own}.values() for one in row.lesions()]
+            for label, own in self._rows_of(case).items()
+        }
 
     def measure(self, store: CohortStore, labels: Sequence[str], cases: Iterable[str]) -> None:
         """Read every lesion of ``cases`` once, keep where the largest of each label lies, and check them all.
@@ -93,6 +97,26 @@ class KnownLesions:
                     found[n, m] = largest.diameter_mm
         return found
 
+    def left_out(self, store: CohortStore, labels: Sequence[str]) -> tuple[Issue, ...]:
+        """Return a warning for every kind of rows of a table that say nothing here, with how many they are."""
+        if self.phantoms is not None:
+            return ()
+        faults = Faults(self.table.name)
+        shown = {id(own) for case in store.cases if (own := self._by_shown_name.get(case)) is not None}
+        for by_label in self.rows.values():
+            for label, rows in by_label.items():
+                seen: dict[object, int] = {}
+                for row in rows:
+                    fact, way_out = _why_left_out(id(by_label) in shown, label in labels)
+                    if fact:
+                        faults.add("lesions-left-out", fact, way_out, f"row {row.number}", Severity.WARNING)
+                    elif row.place in seen:
+                        place = f"row {row.number} repeats row {seen[row.place]}"
+                        fact, way_out = "rows say the same lesion again; it counts once", "Remove them."
+                        faults.add("lesions-twice", fact, way_out, place, Severity.WARNING)
+                    seen.setdefault(row.place, row.number)
+        return faults.issues()
+
     def _check_names(self, store: CohortStore, labels: Sequence[str], faults: Faults) -> None:
         named = [(label, row) for own in self.rows.values() for label, rows in own.items() for row in rows]
         for label, row in named:
@@ -127,6 +151,30 @@ class KnownLesions:
         """The table by the names under which stores show its cases: as they are, and hashed."""
         hashed = {} if self.phantoms else {case_id_for(case): own for case, own in self.rows.items()}
         return {**hashed, **self.rows}
+
+
+def _why_left_out(is_stored: bool, is_judged: bool) -> tuple[str, str]:
+    """Return why a row is left out and what can be done; empty if it is not."""
+    if not is_stored:
+        return "rows are of cases that the store does not have, and are left out", "Check the column of cases."
+    if not is_judged:
+        return "rows are of labels that the model does not have, and are left out", "Check the labels."
+    return "", ""
+
+
+def cohort_not_found(store: CohortStore) -> Issue | None:
+    """Return a warning if the cohort that ``store`` was made from is not where the store looks for it."""
+    folder = store.origin.data
+    if folder is None or folder.exists():
+        return None
+    try:
+        place = Path(os.path.relpath(folder, store.path.resolve())).as_posix()
+    except ValueError:  # another drive
+        place = folder.name
+    fact = f"the cohort it was made from was not found at {place!r}, as seen from the store, so neither its CTs nor "
+    fact += "what it knows of lesions can be read"
+    way_out = "Put the cohort there, or move the store back beside it; lesions can be given as a table (--lesions)."
+    return warning("cohort-not-found", fact, way_out, store.path.name)
 
 
 def known_lesions(store: CohortStore, table: Path | None, label: str | None = None) -> KnownLesions | None:

@@ -15,7 +15,7 @@ from training.evaluate.bootstrap import BoolArray, Resampling
 from training.evaluate.classification import Classification, evaluate_predictions
 from training.evaluate.cohort import organs
 from training.evaluate.cohort.comparisons import Compared, Pair, Side, asked_pairs, comparison_rows, without_rows
-from training.evaluate.cohort.known_lesions import KnownLesions, known_lesions
+from training.evaluate.cohort.known_lesions import KnownLesions, cohort_not_found, known_lesions
 from training.evaluate.cohort.made import made_of
 from training.evaluate.cohort.organs import OrganResult, evaluate_organs, read_evaluation, read_thresholds
 from training.evaluate.cohort.pointing import LesionResult, evaluate_lesions
@@ -34,6 +34,7 @@ from training.evaluate.pairs import size_groups
 from training.evaluate.rows import Rows
 from training.evaluate.tables import Evaluation, prediction_comparison_rows
 from training.explain.placement import PLACEMENTS
+from training.issues import Issue
 from training.words import counted, counted_of
 
 SAME_NAME = " (second)"
@@ -126,6 +127,7 @@ def evaluate_stores(
         left_out=tuple(row for one in found if one.organs for row in one.organs.left_out),
         thresholds=choice.threshold_words(plan.thresholds is not None) if any(one.organs for one in found) else "",
         issues=(
+            *_lesion_issues(subjects, known),
             *(one.organs.issue for one in found if one.organs and one.organs.issue),
             *without_rows([one.compared for one in found], asked),
         ),
@@ -195,6 +197,14 @@ def _comparisons(found: Sequence[Found], asked: Sequence[Pair], plan: Resampling
         names = (found[0].subject.name, found[1].subject.name)
         predictions = prediction_comparison_rows(found[0].classification, found[1].classification, names)
     return predictions + comparison_rows([one.compared for one in found], asked, plan)
+
+
+def _lesion_issues(subjects: Sequence[Subject], known: KnownLesions | None) -> Iterator[Issue]:
+    """Yield what keeps lesions out that a reader may count on: the cohort is gone, or rows are of something else."""
+    stores = {one.store.path: one.store for one in subjects}
+    yield from (issue for store in stores.values() if (issue := cohort_not_found(store)) is not None)
+    if known is not None:
+        yield from known.left_out(subjects[0].store, subjects[0].labels)
 
 
 def _asked(plan: EvaluateSettings, subjects: Sequence[Subject], known: KnownLesions | None) -> tuple[Pair, ...]:

@@ -399,7 +399,7 @@ def test_a_cohort_that_is_not_found_is_told(tmp_path: Path) -> None:
     issue = next(i for i in evaluate_stores(tmp_path / "moved" / "store", evaluate).issues if "cohort" in i.code)
     assert issue.file == "store"
     assert "was not found at '../phantoms'" in issue.message
-    assert "lesions" in issue.message and "CTs" in issue.message
+    assert "so neither its CTs nor what it knows of lesions can be read" in issue.message
     assert str(tmp_path) not in str(issue)
 
 
