@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.evaluate.bands import Bands
+from training.evaluate.bands import MIN_CASES, Bands
 from training.evaluate.baselines import BASELINES
 from training.evaluate.bootstrap import FloatArray
 from training.evaluate.classification import Classification
 from training.evaluate.rows import INTENDED_USE
 from training.evaluate.svg import compact
+from training.explain.result import METHOD_NAMES
 from training.labels import display_name
 from training.words import NOT_AVAILABLE, counted
 
@@ -25,8 +26,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY, LIGHT = "#0072b2", "#d55e00", "#6b6b6b", "#c8c8c8"
-"""Two colours that people with any colour vision tell apart (Okabe & Ito 2008), and greys."""
+BLUE, ORANGE, GREEN, GREY, LIGHT = "#0072b2", "#d55e00", "#009e73", "#6b6b6b", "#c8c8c8"
+"""Colours that people with any colour vision tell apart (Okabe & Ito 2008), and greys."""
+BAR_COLOURS = {**dict.fromkeys(BASELINES, LIGHT), METHOD_NAMES["gradcam"]: GREEN}
+"""Of the bars of a map; others are blue."""
+PALER = 0.5
+"""Opacity of the bars of a second model."""
+BAR_WORDS = f"{METHOD_NAMES['hirescam']} blue, {METHOD_NAMES['gradcam']} green, baselines grey"
 
 SETTINGS: Any = {
     "text.parse_math": False,  # a $ in a name is a $
@@ -165,10 +171,12 @@ def forest_picture(found: Classification) -> str:
 
 
 def bars_picture(rows: Sequence[Any], unit: str) -> str:
-    """Return a bar with its interval for every row (``source``, ``value``, ``low``, ``high``); baselines in grey.
+    """Return a bar with its interval for every row (``source``, ``value``, ``low``, ``high``), coloured by its map.
 
-    Rows of one ``panel`` stand together under its name; ``bar`` is what stands beside a bar.
+    Rows of one ``panel`` stand together under its name; ``bar`` is what stands beside a bar. Bars of all but the first
+    ``model`` are paler. A bar of 0, which cannot be seen, is written.
     """
+    models = list(dict.fromkeys(row["model"] for row in rows))
     panels: dict[str, list[Any]] = {}
     for row in rows:
         panels.setdefault(str(row["panel"]), []).append(row)
@@ -177,21 +185,24 @@ def bars_picture(rows: Sequence[Any], unit: str) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots(len(n_bars), 1, sharex=True, squeeze=False, height_ratios=n_bars).ravel()
         for one, (name, bars) in zip(axes, panels.items(), strict=False):
-            _bars(one, name, bars)
+            _bars(one, name, bars, models)
         axes[-1].set_xlabel(unit)
         axes[-1].set_xlim(left=0)
 
     return drawn(draw, (7.2, 0.7 + sum(0.22 * n + 0.32 for n in n_bars)))
 
 
-def _bars(axes: Axes, name: str, rows: Sequence[Any]) -> None:
+def _bars(axes: Axes, name: str, rows: Sequence[Any], models: Sequence[str]) -> None:
     for y, row in enumerate(rows):
         if row["value"] is None:
             axes.text(0, y, f" {NOT_AVAILABLE}", va="center", color=GREY)
             continue
-        axes.barh(y, row["value"], height=0.65, color=LIGHT if row["source"] in BASELINES else BLUE)
+        colour, alpha = BAR_COLOURS.get(row["source"], BLUE), PALER if row["model"] in models[1:] else 1.0
+        axes.barh(y, row["value"], height=0.65, color=colour, alpha=alpha)
         if row["low"] is not None:
             axes.plot([row["low"], row["high"]], [y, y], color="black", linewidth=1.2)
+        if row["value"] == 0:
+            axes.text(max(0, row["high"] or 0), y, " 0", va="center", color="black")
     axes.set(yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.6))
     axes.set_yticklabels([str(row["bar"]) for row in rows])
     axes.set_title(name, loc="left", fontsize=9, fontweight="bold")
@@ -237,5 +248,14 @@ def _bands(axes: Axes, one: Bands) -> None:
         axes.fill_between(groups, low, high, color=color, alpha=0.25, linewidth=0)
         axes.plot(groups, mean, color=color, linewidth=1.2)
     name = textwrap.fill(display_name(one.label), 34)
-    axes.set_title(f"{name}\n{counted(one.n_positive, 'case')} with it, {one.n_negative} without", fontsize=8)
+    counts = f"{counted(one.n_positive, 'case')} with it, {one.n_negative} without"
+    axes.set_title("\n".join(filter(None, (name, counts, _without_band(one)))), fontsize=8)
     axes.margins(x=0.02)
+
+
+def _without_band(one: Bands) -> str:
+    """Return which curves of means have no interval for want of cases, nothing if both have one."""
+    if one.kind != "mean":
+        return ""
+    few = [word for word, n in (("orange", one.n_positive), ("blue", one.n_negative)) if n < MIN_CASES]
+    return f"no interval of {' and '.join(few)}: fewer than {MIN_CASES} cases" if few else ""

@@ -39,7 +39,7 @@ LESION_WORDS = (
 )
 SLICE_WORDS = (
     "Mean score of every slice group over cases with the abnormality (orange) and without it (blue), with the 95 % "
-    "interval of the mean: Figure 13 of the paper. Fewer than five cases have no interval."
+    "interval of the mean: Figure 13 of the paper. Fewer than five cases have no interval, and the panel says so."
 )
 SHOWN_BANDS = 9
 COMPARISON_WORDS = (
@@ -64,7 +64,7 @@ def page(evaluation: Evaluation) -> str:
 
 def bands_title(model: str) -> str:
     """Return what stands above the picture of slice scores."""
-    return f"Mean slice score with its 95 % interval{f': {model}' if model else ''}"
+    return f"Mean slice score with its 95 % interval{f': model {model}' if model else ''}"
 
 
 def _slices(evaluation: Evaluation) -> str:
@@ -125,7 +125,7 @@ def _organ(evaluation: Evaluation, told: Sequence[str]) -> str:
     overall = [_barred(row, rows) for row in rows if row["group"] == OVERALL]
     for measure in dict.fromkeys(str(row["measure"]) for row in overall):
         bars = [row for row in overall if row["measure"] == measure]
-        parts.append(image(figures.bars_picture(bars, measure), f"{measure} over all pairs; baselines in grey"))
+        parts.append(image(figures.bars_picture(bars, measure), f"{measure} over all pairs; {_bar_words(bars)}"))
     parts += _tables(rows, ("model", "source", "variant", "placement", "measure", "value", "n_pairs", "n_cases"))
     thresholds = [row for row in rows if _of_label(row) and row["measure"] == "OrganIoU"]
     if thresholds:
@@ -149,7 +149,7 @@ def _lesions(rows: Sequence[Row]) -> str:
         ("mass_inside", "mean share of the map on lesions"),
     ):
         bars = [_barred(row, rows) for row in rows if row["measure"] == measure and row["group"] == OVERALL]
-        parts.append(image(figures.bars_picture(bars, unit), f"{unit}; baselines in grey"))
+        parts.append(image(figures.bars_picture(bars, unit), f"{unit}; {_bar_words(bars)}"))
     names = ("model", "source", "placement", "measure", "average", "value", "n_pairs", "n_cases")
     return "\n".join((*parts, *_tables(rows, names)))
 
@@ -218,6 +218,12 @@ def _is_overall(row: Row) -> bool:
 
 def _of_label(row: Row) -> bool:
     return str(row["group"]).startswith(LABEL_GROUP)
+
+
+def _bar_words(bars: Sequence[Row]) -> str:
+    """Return what the colours of bars stand for."""
+    several = len({row["model"] for row in bars}) > 1
+    return figures.BAR_WORDS + (", the second model paler" if several else "")
 
 
 def _barred(row: Row, rows: Sequence[Row]) -> dict[str, Any]:

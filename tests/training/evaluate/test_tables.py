@@ -262,8 +262,12 @@ def test_the_picture_of_slice_scores_says_whose_and_what_for(tmp_path: Path) -> 
     found = bands("groundglass", scores, (np.arange(12) < 4).astype(np.int8), "mean")
     folder = write_evaluation(tmp_path / "out", Evaluation("A", bands=(found,), bands_of="my-run"))
     svg = (folder / "slice_scores.svg").read_text()
-    for words in (INTENDED_USE, "Mean slice score", "my-run", "ground-glass opacity", "4 cases with it, 8 without"):
+    counts = "4 cases with it, 8 without"
+    for words in (INTENDED_USE, "Mean slice score", "model my-run", "ground-glass opacity", counts):
         assert words in svg
+    assert "no interval of orange: fewer than 5 cases" in svg
+    enough = bands("groundglass", scores, (np.arange(12) < 6).astype(np.int8), "mean")
+    assert "no interval" not in bands_picture([enough])
     assert bands_picture([]).startswith("<svg")
 
 
@@ -356,3 +360,16 @@ def test_readers_see_what_labels_are_called_and_files_keep_the_name() -> None:
     assert "ground-glass opacity" in shown
     assert not any("groundglass" in text for text in shown)
     assert "ground-glass opacity (6)" in re.sub(r"<!--|-->", "", forest_picture(found))
+
+
+def test_bars_tell_maps_and_models_apart_and_a_bar_of_zero_is_written() -> None:
+    bar = {"panel": "P", "bar": "b", "low": None, "high": None}
+    one, two, none = (
+        {**bar, "model": model, "source": source, "value": value}
+        for model, source, value in (("A", "HiResCAM", 0.5), ("B", "Grad-CAM", 0.25), ("A", "uniform map", 0.0))
+    )
+    svg = bars_picture([one, two, none], "OrganIoU")
+    assert ("#0072b2" in svg, "#009e73" in svg, "opacity: 0.5" in svg) == (True, True, True)
+    assert "<!--  0 -->" in svg
+    assert "opacity: 0.5" not in bars_picture([one, none], "OrganIoU")
+    assert "<!--  0 -->" not in bars_picture([one, two], "OrganIoU")
