@@ -63,6 +63,7 @@ class CellCanvas(Canvas):
     def clear(self) -> None:
         """Take the comparison's layers out of the viewer; let go of first, so that nobody takes it for the user."""
         own = self.layers
+        self._forget_status()
         self.cts, self.cell_maps = [], []
         self._plan = self._grid = self._range = None
         self.viewer.canvas.grid.enabled = False
@@ -93,8 +94,14 @@ class CellCanvas(Canvas):
             for layer in self.cts[:1]:
                 layer.contrast_limits = plan.window_hu
         self._follow(old, plan)
+        if before is None or [cell.name for cell in before.cells] != [cell.name for cell in grid.cells]:
+            self._forget_status()
         self.overlays.set_title(grid.title)
         self.overlays.set_scale_words(grid.words)
+
+    def _forget_status(self) -> None:
+        """Clear napari's status bar, which goes on naming values of cells that are gone until the mouse moves."""
+        self.viewer.status = ""
 
     def show_field(self, box_mm: tuple[float, float, float, float] | None) -> None:
         """Draw no boxes: the cells of a comparison may have different fields."""

@@ -113,10 +113,14 @@ def sheet_grid(
         return None
     limits, words = (0.0, shared_limit(tiles)), sheet_words(tiles, method)
     cells = [
-        CellPlan(tile.name, Display(tile.values, limits, "sequential", words), tile.grid, tile.picture)
+        CellPlan(
+            f"{tile.name}\n{tile.where}", Display(tile.values, limits, "sequential", words), tile.grid, tile.picture
+        )
         for tile in tiles
     ]
-    return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), _label(label), words, moves=False, about=about or {})
+    name = _label(label)  # once, along the foot: a title would stand in every cell
+    said = f"{name[:1].upper()}{name[1:]}: {words}"
+    return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), "", said, moves=False, about=about or {})
 
 
 def can_show(state: ViewState, case: Case) -> bool:

@@ -58,7 +58,8 @@ class Overlays:
     def set_title(self, text: str) -> None:
         """Show abnormality and probability at the top left of every canvas, clear of the letter in the middle."""
         lines = "\n".join(_wrap(text))
-        self._text(TITLE, "top_left", f"\n{lines}" if lines and self._grid else lines, 11, gridded=True)
+        in_grid = f"\n{lines}" if lines else " "  # a line for the letter, also above names alone
+        self._text(TITLE, "top_left", in_grid if self._grid else lines, 11, gridded=True)
 
     def set_slice(self, text: str) -> None:
         """Show at the bottom left which slice is drawn, and that it is for research."""

@@ -17,6 +17,7 @@ from training.cohort.results import open_store
 from training.evaluate.compare import sheet_entries
 from training.evaluate.sheet_tiles import read_tiles
 from training.explain.result import Explanation
+from training.labels import display_name
 
 LABEL = "aspiration"
 
@@ -81,7 +82,10 @@ def test_a_sheet_has_one_scale_and_its_cases_names(tmp_path: Path) -> None:
     assert grid is not None
     assert grid.shape == (2, 4)
     assert len({cell.display.limits for cell in grid.cells}) == 1
-    assert [cell.name for cell in grid.cells] == [tile.name for tile in tiles]
+    assert [cell.name for cell in grid.cells] == [f"{tile.name}\n{tile.where}" for tile in tiles]
+    assert all("slice group" in cell.name for cell in grid.cells)
+    assert grid.title == ""
+    assert grid.words.lower().startswith(f"{display_name(label)}: hirescam".lower())
     assert not grid.moves
     assert sheet_grid([], label, "hirescam") is None
 

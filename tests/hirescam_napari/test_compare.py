@@ -144,6 +144,18 @@ def test_another_mode_reuses_the_layers_and_stays_in_the_slice(comparer: Compare
     assert shown(comparer)[1::2] == ["HiResCAM", "Grad-CAM", "Difference"]
 
 
+def test_the_status_bar_does_not_name_cells_that_are_gone(comparer: Comparer) -> None:
+    viewer = comparer.controller.viewer
+    comparer.panel.set_mode("methods")
+    comparer.start()
+    viewer.status = "Difference: 0 Grad-CAM: 0"
+    comparer.panel.set_mode("placements")
+    assert viewer.status == ""
+    viewer.status = "Where the cells look: 0"
+    comparer.stop()
+    assert "Where the cells look" not in viewer.status
+
+
 def test_going_back_leaves_the_single_view_as_it_was(comparer: Comparer) -> None:
     controller = comparer.controller
     before = [layer.name for layer in controller.canvas.layers]
@@ -242,7 +254,7 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
     assert comparer.comparing
     assert comparer.controller.viewer.canvas.grid.shape == (2, 4)
     names = [layer.name for layer in comparer.controller.canvas.layers[1::2]]
-    assert names == [tile.name for tile in comparer.cohort.sheet.tiles]  # type: ignore[union-attr]
+    assert names == [f"{tile.name}\n{tile.where}" for tile in comparer.cohort.sheet.tiles]  # type: ignore[union-attr]
     rows = comparer.panel.cases.texts()
     assert len(rows) == 5
     assert not comparer.panel.cases.isColumnHidden(2)
