@@ -102,19 +102,19 @@ def _sentence_findings(
         return []
     parts = clauses(sentence)
     places = _places(sentence, vocabulary)
+    sizes: dict[Clause, tuple[Length, ...]] = {}
     findings: list[Finding] = []
     for match, status in zip(matches, vocabulary.context.judge(sentence, matches), strict=True):
         part = next(p for p in parts if p.start <= match.start < p.stop)
         named = _one_organ(_within(places, part) or _within(places, Clause(0, len(sentence))))
-        sizes = lengths(sentence, part)
-        if not any(length.axis == "short" for length in sizes):
-            sizes += _short_axes_behind(part, parts, matches, sentence, after, vocabulary)
+        if part not in sizes:  # they hang on the clause alone, and a clause may name hundreds of findings
+            sizes[part] = _sizes(part, parts, matches, sentence, after, vocabulary)
         findings += [
             Finding(
                 key,
                 status,
                 named or section,
-                sizes,
+                sizes[part],
                 (sentence.spans[match.start][0], sentence.spans[match.stop - 1][1]),
                 sentence.span,
                 frozenset(m.key for m in matches if part.start <= m.start < part.stop and m.key != match.key),
@@ -123,6 +123,21 @@ def _sentence_findings(
             for key in _names(vocabulary.abnormalities[match.key], named)
         ]
     return findings
+
+
+def _sizes(
+    part: Clause,
+    parts: Sequence[Clause],
+    matches: Sequence[Match],
+    sentence: Sentence,
+    after: Sentence | None,
+    vocabulary: Vocabulary,
+) -> tuple[Length, ...]:
+    """Return the lengths of a clause, and where no short axis is among them those that are told right behind it."""
+    own = lengths(sentence, part)
+    if any(length.axis == "short" for length in own):
+        return own
+    return own + _short_axes_behind(part, parts, matches, sentence, after, vocabulary)
 
 
 def _short_axes_behind(

@@ -183,6 +183,10 @@ def with_sizes(findings: tuple[Finding, ...], lymph_node_mm: float = LYMPH_NODE_
 
     What the size decides against is added as absent, so that a reviewer sees that it was looked at.
     """
+    called: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for finding in findings:
+        if finding.abnormality == "lymphadenopathy":
+            called.setdefault(finding.sentence, []).append(finding.span)
     added: list[Finding] = []
     for finding in findings:
         added.append(_doubted_node(finding, lymph_node_mm))
@@ -190,7 +194,7 @@ def with_sizes(findings: tuple[Finding, ...], lymph_node_mm: float = LYMPH_NODE_
             added.append(_large_nodule(finding))
         if finding.abnormality == "lymph_node":
             node = _enlarged_node(finding, lymph_node_mm)
-            if node.status is not Status.ABSENT or not _is_called_enlarged(finding, findings):
+            if node.status is not Status.ABSENT or not _overlaps(finding, called.get(finding.sentence, ())):
                 added.append(node)
     return tuple(added)
 
@@ -218,12 +222,9 @@ def _doubted_node(finding: Finding, least_mm: float) -> Finding:
     return _enlarged_node(finding, least_mm) if doubted and short_axis(finding.lengths) else finding
 
 
-def _is_called_enlarged(node: Finding, findings: tuple[Finding, ...]) -> bool:
+def _overlaps(node: Finding, spans: Sequence[tuple[int, int]]) -> bool:
     """Return True if the same words are lymphadenopathy by themselves: "adenopathy", "enlarged lymph nodes"."""
-    return any(
-        other.abnormality == "lymphadenopathy" and other.span[0] < node.span[1] and node.span[0] < other.span[1]
-        for other in findings
-    )
+    return any(start < node.span[1] and node.span[0] < stop for start, stop in spans)
 
 
 def _decided(finding: Finding, key: str, holds: bool, words: str) -> Finding:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from training.labels import all_labels, find_label
-from training.partition.reports import Status, label_report, load_vocabulary
+from training.partition.reports import Status, findings, label_report, load_vocabulary
+from training.partition.reports.context import Clause
 from training.partition.reports.labels import abnormality_of, allowed_pairs, sides_of
+from training.partition.reports.sizes import Length, lengths
+from training.partition.reports.tokens import Sentence
 
 TABLE_4 = [
     ("the heart is enlarged without pericardial effusion", {"cardiomegaly": ()}),
@@ -275,3 +278,17 @@ def test_a_doubted_lymphadenopathy_is_decided_by_its_short_axis(mm: int, status:
     labels = label_report(f"Possible mediastinal lymphadenopathy, short axis {mm} mm.")
     assert labels.status("mediastinum lymphadenopathy") is status
     assert {f.reason for f in labels.evidence["mediastinum lymphadenopathy"].findings} == {reason}
+
+
+def test_a_clause_of_many_findings_is_searched_for_lengths_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[object] = []
+
+    def counted(sentence: Sentence, part: Clause) -> tuple[Length, ...]:
+        searched.append((sentence.span, part))
+        return lengths(sentence, part)
+
+    monkeypatch.setattr(findings, "lengths", counted)
+    found = label_report("Right lung nodule 12 mm, " + "nodule, " * 1000)
+    assert len(found.findings) > 1000
+    assert 1 < len(searched) < 20
+    assert found.findings[0].sizes_mm == (12.0,)
