@@ -8,7 +8,9 @@ user never show a traceback; anything unexpected does.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +21,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from training.issues import Cancelled, InputError, Issue, Severity
+from training.issues import Cancelled, InputError, Issue, Severity, error
 from training.words import counted
 
 ERROR, USAGE, STOPPED = 1, 2, 130
@@ -37,6 +39,17 @@ USAGE_CODES = frozenset(
     "options-clash precision-unknown source-option too-many-inputs unknown-setting".split()
 )
 """Codes of issues that say that the command itself must be changed, not a file: exit code 2."""
+
+_PATH_FAILURES = {
+    errno.ELOOP: "cannot be used: its links lead back to themselves",
+    errno.ENOENT: "there is no such file or folder, or it cannot be made there",
+    errno.EISDIR: "is a folder, not a file",
+    errno.EEXIST: "exists already",
+    errno.ENXIO: "is a device, a FIFO or a socket, not a file",
+    errno.EINVAL: "cannot be used: the system takes no such path",
+    errno.ESTALE: "cannot be reached any more: its disk is gone",
+}
+"""What is wrong with a path, beside the reasons for which nothing can be written."""
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # UsageError, which typer does not export
 
@@ -116,7 +129,8 @@ def print_table(
 def progress_bars() -> Iterator[Callable[[int, int, str], None]]:
     """Yield ``progress(done, total, stage)``, which draws one bar per stage on stderr; each reaches its end on success.
 
-    A stage that comes again, or begins again, gets a bar of its own: no bar ever goes back.
+    A stage that comes again, or begins again, gets a bar of its own: no bar ever goes back. One that comes again at its
+    end, after its parts, has its bar already.
     """
     from rich.console import Console
     from rich.progress import (
@@ -140,6 +154,14 @@ def progress_bars() -> Iterator[Callable[[int, int, str], None]]:
 
         def progress(done: int, total: int, stage: str) -> None:
             nonlocal now
+            if (
+                now is not None
+                and stage != now[0]
+                and done == total
+                and any(bar.description == stage for bar in bars.tasks)
+            ):
+                finish()
+                return
             if now is None or stage != now[0] or done < now[1]:  # another stage begins when the one before it is done
                 finish()
                 now = (stage, done, bars.add_task(stage))
@@ -171,7 +193,7 @@ def reported(as_json: bool) -> Iterator[None]:
     except InputError as failure:
         _refuse(failure, as_json)
         raise typer.Exit(exit_code(failure)) from None
-    except OSError as failure:
+    except (OSError, RuntimeError) as failure:
         issue = _disk_issue(failure)
         if issue is None:
             raise
@@ -203,11 +225,29 @@ def run(app: typer.Typer) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _disk_issue(failure: OSError) -> Issue | None:
+def _disk_issue(failure: OSError | RuntimeError) -> Issue | None:
     """Return what a failure of the file system means, None if it is of another kind."""
     from training.io.atomic import write_issue
 
-    return write_issue(Path(str(failure.filename)), failure) if failure.filename else None
+    if not isinstance(failure, OSError):
+        return _loop_issue(failure)
+    if not failure.filename:
+        return None
+    path = Path(os.fsdecode(failure.filename))
+    return write_issue(path, failure) or _path_issue(path, failure)
+
+
+def _path_issue(path: Path, failure: OSError) -> Issue | None:
+    """Return what is wrong with a path that leads to no place; the name is the last of it that says something."""
+    if failure.errno not in _PATH_FAILURES:
+        return None
+    return error("bad-path", _PATH_FAILURES[failure.errno], "Check the path.", path.name or str(path))
+
+
+def _loop_issue(failure: RuntimeError) -> Issue | None:
+    """Return the issue of a link that leads back to itself, which `Path.resolve` tells by a RuntimeError."""
+    found = re.fullmatch(r"Symlink loop from '(.+)'", str(failure))
+    return found and error("bad-path", _PATH_FAILURES[errno.ELOOP], "Check the path.", Path(found[1]).name)
 
 
 def _refuse(failure: InputError, as_json: bool, more: Mapping[str, Any] | None = None) -> None:

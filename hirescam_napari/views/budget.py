@@ -22,8 +22,10 @@ from hirescam_napari.views._layout import WrappedLabel
 from hirescam_napari.views._theme import text_color
 from hirescam_napari.views._words import percent
 
-_COLORS = ("#8a919c", "#4fd08a", "#c58bff", "#f0b642", "#ff7a70", "#8fb8e8")
-"""Bias, allowed organ, other organs, rest of the body, outside the body, not in the map; the table names each."""
+COLORS = ("#8a919c", "#4fd08a", "#f5d94e", "#a0652d", "#e8502e", "#5f6670")
+"""Bias, allowed organ, other organs, rest of the body, outside the body, not in the map; the table names each.
+
+None is an organ's on the canvas (blue, violet, pink); the allowed organ is green, as the line around its region."""
 
 _COLUMNS = ("Where", "For", "Against", "Sum")
 _EXACT = 1e-5
@@ -142,7 +144,7 @@ class _Drawing:
 
     def _stack(self, parts: Sequence[float], y: float) -> None:
         at = 0.0
-        for value, color in zip(parts, _COLORS, strict=False):
+        for value, color in zip(parts, COLORS, strict=False):
             if value:
                 left, right = sorted((self.x(at), self.x(at + value)))
                 self.painter.fillRect(QRectF(left, y, right - left, 14.0), QColor(color))
@@ -292,7 +294,7 @@ def _cell(column: int, row: int, count: int) -> QTableWidgetItem:
     if column:
         item.setTextAlignment(right)
     elif row < count - 1:
-        item.setIcon(_swatch(_COLORS[row]))
+        item.setIcon(_swatch(COLORS[row]))
     if row == count - 1:
         font = item.font()
         font.setBold(True)

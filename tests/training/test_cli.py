@@ -281,6 +281,25 @@ def test_bars_reach_their_end_and_never_go_back(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
+def test_a_stage_that_ends_after_its_parts_has_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+
+    class Watched(rich.progress.Progress):
+        def stop(self) -> None:
+            drawn.extend(self.tasks)
+            super().stop()
+
+    monkeypatch.setattr("rich.progress.Progress", Watched)
+    with progress_bars() as progress:
+        for step in ((0, 100, "organs"), (45, 100, "lungs"), (70, 100, "pleural space"), (100, 100, "organs")):
+            progress(*step)
+    assert [(task.description, task.completed) for task in drawn] == [
+        ("organs", 100),
+        ("lungs", 100),
+        ("pleural space", 100),
+    ]
+
+
 def test_unexpected_failures_are_not_hidden(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")

@@ -112,6 +112,11 @@ def _can_be_sheet(path: Path) -> bool:
     return is_sheet_name(path)
 
 
+def _staged(progress: Any, stage: str) -> Any:
+    """Return ``progress`` under the name of ``stage``, whatever its parts are called."""
+    return lambda done, total, _: progress(done, total, stage)
+
+
 def _write_sheet(
     store: CohortStore, label: str, path: Path, cases: int, order: Any, pairs: Any, with_cts: bool, progress: Any
 ) -> list[Issue]:
@@ -121,7 +126,7 @@ def _write_sheet(
     from training.evaluate.sheet_tiles import read_tiles
 
     start = time.perf_counter()
-    entries = sheet_entries(store, label, order, cases, progress, pairs=pairs)
+    entries = sheet_entries(store, label, order, cases, _staged(progress, "ordering cases"), pairs=pairs)
     tiles = read_tiles(store, label, entries, with_cts=with_cts, progress=progress)
     spent = {"reading": time.perf_counter() - start}
     write_sheet(path, store, label, tiles, seconds=spent, order=order, pairs=pairs)

@@ -110,3 +110,9 @@ def test_nothing_is_written_into_the_store_that_is_read(store: Path) -> None:
     assert done.exit_code == 1
     assert "error: cases.csv: would lie inside the store store, which is left as it is" in done.stderr
     assert (store / "cases.csv").read_bytes() == before
+
+
+def test_the_second_look_of_a_sheet_has_a_name_of_its_own() -> None:
+    seen: list[tuple[int, int, str]] = []
+    _staged(lambda *step: seen.append(step), "ordering cases")(3, 6, "comparing methods")
+    assert seen == [(3, 6, "ordering cases")]

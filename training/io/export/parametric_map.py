@@ -96,7 +96,7 @@ def _mapping(name: str, method: Method, reach: float) -> hd.pm.RealWorldValueMap
     return hd.pm.RealWorldValueMapping(
         lut_label=METHOD_NAMES[method][:_SHORT],
         lut_explanation=name[:_LONG],
-        unit=codes.UCUM.NoUnits,
+        unit=hd.sr.CodedConcept("{score}", "UCUM", "score units") if method == "hirescam" else codes.UCUM.NoUnits,
         value_range=(-reach, reach),
         intercept=0.0,
         slope=1.0,

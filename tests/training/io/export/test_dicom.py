@@ -60,6 +60,14 @@ def test_maps_read_back_equal_with_their_affine(scene: Any, tmp_path: Path, plac
     assert total == pytest.approx(float(scene.explanation.scores[index]), abs=1e-4)
 
 
+@pytest.mark.parametrize(("method", "unit"), [("hirescam", "score units"), ("gradcam", "no units")])
+def test_units_are_those_of_figures(scene: Any, tmp_path: Path, method: Any, unit: str) -> None:
+    write_parametric_map(tmp_path / "m.dcm", scene.explanation, LABEL, method, read_source(scene.folder))
+    written = pydicom.dcmread(tmp_path / "m.dcm").SharedFunctionalGroupsSequence[0]
+    (code,) = written.RealWorldValueMappingSequence[0].MeasurementUnitsCodeSequence
+    assert (code.CodingSchemeDesignator, code.CodeMeaning) == ("UCUM", unit)
+
+
 def test_a_map_refers_to_the_series(scene: Any, tmp_path: Path) -> None:
     write_parametric_map(tmp_path / "m.dcm", scene.explanation, LABEL, "gradcam", read_source(scene.folder))
     found = read_parametric_map(tmp_path / "m.dcm")
