@@ -28,6 +28,7 @@ PHANTOMS_FOLDER = "phantoms"
 _OWN_CONFIG = (
     "Mend it; or give the settings of the run by --preset, --config and --set, which then count instead of it."
 )
+_NO_CONFIG = "Put the file back, or give the settings of the run by --preset or --config, and --set."
 MAX_LABELLERS = 8
 """Most processes that label reports."""
 
@@ -49,7 +50,7 @@ def settings(
     Raises
     ------
     InputError
-        For an unknown preset and every unknown or unusable setting.
+        For an unknown preset and every unknown or unusable setting; if the settings of the run to resume are gone.
     """
     config, faults = preset(name or "paper"), list[Issue]()
     try:
@@ -57,6 +58,9 @@ def settings(
             config = load_config(file, config)
         elif name is None and resumed is not None and (resumed / CONFIG_FILE).is_file():
             config = load_config(resumed / CONFIG_FILE, way_out=_OWN_CONFIG)
+        elif name is None and resumed is not None and (resumed / STATE_FILE).is_file():
+            fact = f"the settings of the run in {resumed.name!r} are missing, so it cannot be resumed by them"
+            raise InputError(error("no-settings", fact, _NO_CONFIG, CONFIG_FILE))
     except InputError as refusal:
         faults += refusal.issues
     try:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.fit.state import EpochRecord, Place
 from training.io.atomic import atomic_path
+from training.issues import InputError, error, warning
+from training.words import counted_of
 
 if TYPE_CHECKING:
     from training.fit.board import Board
@@ -57,17 +60,30 @@ class RunLog:
         Where the run goes on; what an earlier one logged beyond it is dropped.
     tensorboard
         Whether TensorBoard's files are written.
+    tell
+        Called with one line if the log of steps lacks some that were made.
+
+    Raises
+    ------
+    InputError
+        If a file stands where TensorBoard's folder should be, or the logs cannot be written.
     """
 
-    def __init__(self, folder: Path | None, place: Place, tensorboard: bool) -> None:
+    def __init__(
+        self, folder: Path | None, place: Place, tensorboard: bool, tell: Callable[[str], None] | None = None
+    ) -> None:
         self._folder = folder
         self._stream: io.TextIOWrapper | None = None
         self._board: Board | None = None
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
+        if tensorboard:
+            _check_board(folder / TENSORBOARD_FOLDER)
         anew = counts_from_0(folder / STEPS_FILE)
-        rewrite_steps(folder / STEPS_FILE, place.steps_done)
+        missing = rewrite_steps(folder / STEPS_FILE, place.steps_done)
+        if missing and tell is not None:
+            tell(_missing_words(missing, place.steps_done))
         if place.history:
             self._write_epochs(place)
         self._stream = (folder / STEPS_FILE).open("a", newline="", encoding="utf-8", buffering=1)
@@ -149,25 +165,54 @@ def counts_from_0(path: Path) -> bool:
     return any(row["step"] == "0" for row in _rows(path)[:1])
 
 
-def rewrite_steps(path: Path, steps_done: int) -> None:
-    """Make ``path`` hold the header and the whole rows of the first ``steps_done`` steps; others are made again."""
+def rewrite_steps(path: Path, steps_done: int) -> tuple[int, ...]:
+    """Make ``path`` hold the header and the whole rows of the first ``steps_done`` steps; others are made again.
+
+    Returns the steps, counted from 1, of which no whole row is left.
+    """
     rows = _rows(path) if steps_done else []
     if counts_from_0(path):
         rows = [{**row, **{name: str(int(row[name]) + 1) for name in _COUNTED}} for row in rows]
+    by_step = {int(row["step"]): row for row in rows if 1 <= int(row["step"]) <= steps_done}
     with atomic_path(path) as partial:
-        partial.write_text(table(StepRecord, (row for row in rows if int(row["step"]) <= steps_done)), encoding="utf-8")
+        partial.write_text(table(StepRecord, (by_step[step] for step in sorted(by_step))), encoding="utf-8")
+    return tuple(step for step in range(1, steps_done + 1) if step not in by_step)
+
+
+def _missing_words(missing: Sequence[int], steps_done: int) -> str:
+    fact = f"{counted_of(len(missing), steps_done, 'step is')} missing from it or damaged, the first is {missing[0]}"
+    way_out = (
+        "The run goes on from its state, which has them all; what they logged cannot be made again. "
+        f"{EPOCHS_FILE} is written anew."
+    )
+    return str(warning("log-cut", fact, way_out, STEPS_FILE))
+
+
+def _check_board(board: Path) -> None:
+    if (board.exists() or board.is_symlink()) and not board.is_dir():
+        fact = "is a file, where a folder for TensorBoard's files should be"
+        way_out = "Move it away, or train without them (--set run.tensorboard=false)."
+        raise InputError(error("output-exists", fact, way_out, board.name))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
     """Return the whole rows of a log of steps; the last one of a killed run may be none. No file: no row."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        return [row for row in csv.DictReader(stream) if _is_whole(row)]
+    names = [item.name for item in fields(StepRecord)]
+    with path.open(newline="", encoding="utf-8", errors="replace") as stream:
+        head, *lines = [line.replace("\0", "") for line in stream] or [""]
+    own = next(csv.reader([head]), [])
+    return [row for row in csv.DictReader(lines, own if set(_COUNTED) <= set(own) else names) if _is_whole(row)]
 
 
 def _is_whole(row: dict[str, Any]) -> bool:
-    return None not in row and None not in row.values() and all(str(row.get(n, "")).isdecimal() for n in _COUNTED)
+    if None in row or None in row.values() or not all(str(row.get(n, "")).isdecimal() for n in _COUNTED):
+        return False
+    try:
+        return all(math.isfinite(float(value)) for value in row.values() if value)
+    except ValueError:
+        return False
 
 
 class Clock:

@@ -105,7 +105,7 @@ class _Trainer:
     def __init__(self, run: Run, keeper: Keeper, place: Place) -> None:
         folder = run.output if run.fabric.is_global_zero else None
         self._run, self._keeper = run, keeper
-        self._log = RunLog(folder, place, run.config.run.tensorboard)
+        self._log = RunLog(folder, place, run.config.run.tensorboard, run.tell)
         self._clock = Clock(time.monotonic, place.steps_done)
 
     def close(self) -> None:

@@ -128,6 +128,11 @@ def test_a_run_is_resumed_by_its_own_settings(phantoms: Path, tmp_path: Path) ->
     other = hirescam("train", "--data", phantoms, "--output", run, *shared, "--resume", "--epochs", "3")
     assert (other.exit_code, "other settings (run)" in other.stderr) == (1, True)
     assert load_config(run / "config.toml").run.epochs == 2  # what was refused leaves no trace
+    (run / "config.toml").unlink()
+    gone = hirescam("train", "--data", phantoms, "--output", run, *shared, "--resume")
+    assert gone.exit_code == 1
+    assert "config.toml: the settings of the run in 'run' are missing" in gone.stderr
+    assert "started with other settings" not in gone.stderr
 
 
 def test_what_the_tables_have_wrong_is_said_before_training(cohort: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from training.fit.log import (
     table,
 )
 from training.fit.state import EpochRecord, Place
+from training.issues import InputError
 
 STEP = StepRecord(0, 0, 2, 0.7, None, 1e-3, 0.5, 0.1)
 EPOCH = EpochRecord(0, 0.7, None, 0.6, 1e-3, 12.0, 11.0, 3.5, 0.04)
@@ -47,6 +48,44 @@ def test_steps_beyond_the_resumed_place_are_dropped(tmp_path: Path) -> None:
     assert (found[0]["mask_loss"], found[4]["mask_loss"]) == ("", "0.25")
     assert set(found[0]) == set(StepRecord.__dataclass_fields__)
     assert not (tmp_path / TENSORBOARD_FOLDER).exists()
+
+
+def test_steps_that_the_log_lost_are_told(tmp_path: Path) -> None:
+    logged(tmp_path, 0, 6, Place()).close()
+    path = tmp_path / STEPS_FILE
+    whole, told = path.read_bytes(), list[str]()
+    RunLog(tmp_path, Place(steps_done=6), False, told.append).close()
+    assert told == []
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[: len(whole) // 2])
+    RunLog(tmp_path, Place(steps_done=6), False, told.append).close()
+    n_left = len(rows(path))
+    assert 0 < n_left < 6
+    assert len(told) == 1
+    assert f"steps.csv: {6 - n_left} of 6 steps are missing from it or damaged, the first is {n_left + 1}" in told[0]
+
+
+def test_a_damaged_log_of_steps_keeps_its_whole_rows(tmp_path: Path) -> None:
+    logged(tmp_path, 0, 4, Place()).close()
+    path, told = tmp_path / STEPS_FILE, list[str]()
+    whole = path.read_bytes()
+    path.write_bytes(b"\xff\0" + whole)
+    RunLog(tmp_path, Place(steps_done=4), False, told.append).close()
+    assert path.read_bytes() == whole
+    assert told == []
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], lines[2].replace(b"0.7", b"0.\xff"), *lines[3:], lines[4]]))
+    RunLog(tmp_path, Place(steps_done=4), True, told.append).close()
+    assert [row["step"] for row in rows(path)] == ["1", "3", "4"]
+    assert "1 of 4 steps is missing from it or damaged, the first is 2" in told[0]
+
+
+def test_a_file_in_place_of_tensorboards_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / TENSORBOARD_FOLDER).write_text("mine", encoding="utf-8")
+    with pytest.raises(InputError, match="tensorboard: is a file, where a folder"):
+        RunLog(tmp_path, Place(), tensorboard=True)
+    assert (tmp_path / TENSORBOARD_FOLDER).read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / STEPS_FILE).exists()
 
 
 def test_a_new_run_starts_new_logs_and_tensorboard_gets_its_files(tmp_path: Path) -> None:
