@@ -173,6 +173,24 @@ def progress_bars() -> Iterator[Callable[[int, int, str], None]]:
 
 
 @contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Say ``text`` on stderr, with a moving bar and the time, while work runs whose length is not known."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        say(text)
+        yield
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task(text, total=None)
+        yield
+        bars.update(task, completed=1, total=1)
+
+
+@contextmanager
 def reported(as_json: bool) -> Iterator[None]:
     """Turn what goes wrong inside into words (or JSON) and an exit code.
 

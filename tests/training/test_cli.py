@@ -23,7 +23,7 @@ from typer.testing import CliRunner, Result
 
 from training.cli import _print_case, create_app
 from training.cohort.store import read_case
-from training.console import progress_bars, wrote
+from training.console import progress_bars, waiting, wrote
 from training.explain import explain
 from training.explain.result import Explanation
 from training.geometry import Geometry
@@ -298,6 +298,20 @@ def test_a_stage_that_ends_after_its_parts_has_one_bar(monkeypatch: pytest.Monke
         ("lungs", 100),
         ("pleural space", 100),
     ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_work_of_unknown_length_is_seen_to_run(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with waiting("Reading tables."):
+        pass
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "Reading tables." in told.err
+    assert ("0:00:00" in told.err) is terminal
 
 
 def test_unexpected_failures_are_not_hidden(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

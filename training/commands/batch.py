@@ -23,7 +23,7 @@ from training.commands.choices import (
     Stand,
     StandOption,
 )
-from training.console import ERROR, AsJson, emit, progress_bars, reported, say, say_issues, wrote
+from training.console import ERROR, AsJson, emit, progress_bars, reported, say, say_issues, waiting, wrote
 from training.words import counted
 
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ def batch(
             organ_cache,
             source_options(source or ()),
         )
-        say("Reading the cohort's tables and the model.")
         with TemporaryDirectory() as memo:
-            prepared = prepare_batch(data, out, settings, Path(memo))
+            with waiting("Reading the cohort's tables and the model."):
+                prepared = prepare_batch(data, out, settings, Path(memo))
             if not as_json:
                 say_issues(prepared.issues)
             _say_size(prepared)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from tests.stores import make_store
 from training.cli import create_app
+from training.commands.compare import _staged
 
 
 @pytest.fixture
