@@ -14,7 +14,7 @@ from hirescam_napari._state import ViewState
 from hirescam_napari.views._words import percent, times_mean
 from training.cohort.run_report import model_facts
 from training.evaluate.compare import DIFFERENCE_WORDS, method_difference, shift_words
-from training.evaluate.sheet_tiles import Tile, shared_limit, sheet_words
+from training.evaluate.sheet_tiles import Tile, scale_end, shared_limit, sheet_words
 from training.explain.display import Display, SharedOverTwoModels
 from training.explain.placement import PLACEMENTS
 from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
@@ -118,8 +118,8 @@ def sheet_grid(
         )
         for tile in tiles
     ]
-    name = _label(label)  # once, along the foot: a title would stand in every cell
-    said = f"{name[:1].upper()}{name[1:]}: {words}"
+    # named once, along the foot: a title would stand in every cell
+    said = f"Evidence for {_label(label)} ({METHOD_NAMES[method]}), one scale to {scale_end(tiles)}"
     return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), "", said, moves=False, about=about or {})
 
 

@@ -51,6 +51,7 @@ def vars_of(state: ViewState) -> dict[str, object]:
 def save_window(viewer: Viewer, path: Path) -> Path:
     """Write the whole window as PNG, complete or not at all."""
     settle()
+    viewer.status = ""  # what is under the mouse, wherever that is, does not belong into a picture
     pixels = viewer.window.screenshot(flash=False, canvas_only=False)[..., :3]
     with atomic_path(path) as partial:
         Image.fromarray(pixels).save(partial, "PNG", optimize=True)

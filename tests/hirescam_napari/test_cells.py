@@ -85,7 +85,7 @@ def test_a_sheet_has_one_scale_and_its_cases_names(tmp_path: Path) -> None:
     assert [cell.name for cell in grid.cells] == [f"{tile.name}\n{tile.where}" for tile in tiles]
     assert all("slice group" in cell.name for cell in grid.cells)
     assert grid.title == ""
-    assert grid.words.lower().startswith(f"{display_name(label)}: hirescam".lower())
+    assert grid.words.startswith(f"Evidence for {display_name(label)} (HiResCAM), one scale to ")
     assert not grid.moves
     assert sheet_grid([], label, "hirescam") is None
 

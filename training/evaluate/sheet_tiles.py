@@ -215,8 +215,13 @@ def shared_limit(tiles: Sequence[Tile]) -> float:
 
 def sheet_words(tiles: Sequence[Tile], method: Method) -> str:
     """Return what the colours of a sheet stand for."""
+    return f"{METHOD_NAMES[method]}, positive evidence; one scale for all, up to {scale_end(tiles)}"
+
+
+def scale_end(tiles: Sequence[Tile]) -> str:
+    """Return the end of the colour scale of all tiles with its unit."""
     unit = f" {tiles[0].unit} a cell" if tiles and tiles[0].unit else ""
-    return f"{METHOD_NAMES[method]}, positive evidence; one scale for all, up to {shared_limit(tiles):.3g}{unit}"
+    return f"{shared_limit(tiles):.3g}{unit}"
 
 
 def outcome_legend(tiles: Sequence[Tile]) -> str:
