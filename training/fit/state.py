@@ -15,12 +15,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from training.io.atomic import atomic_path, readable_by_others
 from training.issues import InputError, error
-from training.models.tensorfile import CHECKSUM, is_whole, sealed
+from training.models.tensorfile import CHECKSUM, is_whole, sealed, write_tensors
 
 FORMAT = "hirescam-training-state-3"
 EARLIER_FORMAT = "hirescam-training-state-2"
@@ -88,7 +87,13 @@ class Place:
 def save_state(
     path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, place: Place, recipe: Mapping[str, Any]
 ) -> None:
-    """Write the state of a run; ``recipe`` (JSON types) is what must agree when the run is resumed."""
+    """Write the state of a run; ``recipe`` (JSON types) is what must agree when the run is resumed.
+
+    Raises
+    ------
+    InputError
+        If the disk is full or the place cannot be written; an earlier state there stays as it was.
+    """
     tensors = {f"network.{name}": value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
@@ -96,7 +101,7 @@ def save_state(
                 tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
     header = {"format": FORMAT, "place": json.dumps(asdict(place)), "recipe": json.dumps(recipe)}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=sealed(header, tensors))
+        write_tensors(temporary, tensors, sealed(header, tensors))
         readable_by_others(temporary)
 
 

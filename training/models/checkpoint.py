@@ -15,7 +15,7 @@ from training.models.build import NETWORKS
 from training.models.config import NetworkConfig
 from training.models.model import CheckpointMetadata, Model, labels_misfit, spec_misfit
 from training.models.network import Network
-from training.models.tensorfile import file_sha256, is_whole, read_header, read_tensors, refused, sealed
+from training.models.tensorfile import file_sha256, is_whole, read_header, read_tensors, refused, sealed, write_tensors
 from training.preprocess import InputSpec
 from training.words import counted
 
@@ -47,8 +47,6 @@ def save_checkpoint(path: str | Path, model: Model) -> str:
     InputError
         If the place cannot be written or the weights are not finite.
     """
-    from safetensors.torch import save_file
-
     from training.io.atomic import atomic_path, readable_by_others
 
     path = Path(path)
@@ -56,7 +54,7 @@ def save_checkpoint(path: str | Path, model: Model) -> str:
     _check_finite(tensors, path)
     header = sealed({FORMAT: json.dumps(_metadata(model), allow_nan=False)}, tensors)
     with atomic_path(path) as partial:
-        save_file(tensors, partial, metadata=header)
+        write_tensors(partial, tensors, header)
         readable_by_others(partial)
         return file_sha256(partial)
 

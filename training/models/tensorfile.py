@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,26 @@ def is_pickle(path: Path) -> bool:
     """Return True if the file begins as torch.save's files do."""
     with path.open("rb") as stream:
         return stream.read(8).startswith(_PICKLE_STARTS)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    """Write tensors (contiguous, on the CPU) and text as a safetensors file.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the place cannot be written; the library itself tells it by another kind of error.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, path, metadata=header)
+    except SafetensorError as failure:
+        number = re.search(r"\(os error (\d+)\)", str(failure))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), path.name) from failure
 
 
 def read_any_tensors(path: Path) -> dict[str, Tensor]:

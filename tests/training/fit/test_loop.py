@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from training.fit.cases import ArrayCases, Subset, batches, split
@@ -115,6 +115,26 @@ def test_the_state_is_one_file_without_pickle_and_names_no_path(cases: ArrayCase
     assert json.loads(header["place"])["epochs_done"] == 1
     assert "optimizer.exp_avg.network.head.fc.weight" in names
     assert str(tmp_path) not in str(header)
+
+
+def test_a_full_disk_stops_a_run_and_leaves_the_state_as_it_was(
+    cases: ArrayCases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = merge(CONFIG, {"run": {"tensorboard": False}})
+    train(merge(config, {"run": {"epochs": 1}}), cases, tmp_path)
+    state = (tmp_path / STATE_FILE).read_bytes()
+
+    def full(tensors: object, path: Path, metadata: dict[str, str]) -> None:
+        if "state" not in path.name:
+            return save_file(tensors, path, metadata)
+        path.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(InputError, match=f"{STATE_FILE}: cannot be written: the disk is full"):
+        train(config, cases, tmp_path)
+    assert (tmp_path / STATE_FILE).read_bytes() == state
+    assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_resuming_with_other_settings_is_refused(cases: ArrayCases, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from training.issues import InputError
@@ -35,6 +36,33 @@ def saved(small_model: Model, tmp_path: Path) -> Path:
     small_model.metadata = METADATA
     save_checkpoint(path, small_model)
     return path
+
+
+def test_a_full_disk_is_told_and_leaves_the_earlier_file(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, before = load_checkpoint(saved), saved.read_bytes()
+
+    def full(tensors: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(
+        InputError, match=r"net\.safetensors: cannot be written: the disk is full\. Free some"
+    ) as caught:
+        save_checkpoint(saved, model)
+    assert caught.value.issues[0].code == "disk-full"
+    assert saved.read_bytes() == before
+    assert [item.name for item in saved.parent.iterdir()] == [saved.name]
+
+
+def test_other_failures_of_writing_stay_what_they_are(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(tensors: object, path: Path, metadata: object) -> None:
+        raise SafetensorError("InvalidTensorView")
+
+    model = load_checkpoint(saved)
+    monkeypatch.setattr("safetensors.torch.save_file", broken)
+    with pytest.raises(SafetensorError, match="InvalidTensorView"):
+        save_checkpoint(saved, model)
 
 
 def code_of(path: Path, expected: Expected | None = None) -> str:
