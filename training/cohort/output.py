@@ -13,7 +13,7 @@ from training.cohort.report import REPORT_NAME, build_report, is_report, write_r
 from training.cohort.store import CASE_FOLDER, write_case
 from training.explain.placement import Placement
 from training.explain.result import METHODS, Explanation
-from training.io.atomic import atomic_path, check_is_no_other_thing
+from training.io.atomic import atomic_path, check_folder_place, check_is_no_other_thing
 from training.io.write import write_nifti
 from training.issues import InputError, error
 from training.labels import file_stem
@@ -52,16 +52,7 @@ def check_target(out: Path, own: frozenset[str] = OWN, made_by: str = "explain",
             if present <= own and report in present:
                 fact = f"{report} in the output folder is damaged, or not of `{made_by}`; the folder is left as it is"
             raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", out.name))
-    elif out.exists() or out.is_symlink():
-        fact = "the output must be a folder, but a file of this name exists"
-        raise InputError(error("output-exists", fact, "Choose another name.", out.name))
-    nearest = next(folder for folder in out.absolute().parents if folder.exists())
-    if not nearest.is_dir():
-        fact = "is a file, not a folder, so nothing can be written into it"
-        raise InputError(error("not-writable", fact, "Choose another place.", nearest.name))
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        fact = f"cannot be written: writing to {nearest.name or '/'!r} is not permitted"
-        raise InputError(error("not-writable", fact, "Choose a place you may write to.", out.name))
+    check_folder_place(out, replaced=True)
 
 
 def check_own_folder(folder: Path, is_own: Callable[[Path], bool], what: str) -> None:
@@ -79,8 +70,7 @@ def check_own_folder(folder: Path, is_own: Callable[[Path], bool], what: str) ->
     InputError
         A file, or a folder with other things; both are left as they are.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(error("output-exists", "is a file, not a folder", "Choose another folder.", folder.name))
+    check_folder_place(folder)
     if folder.is_dir() and holds_anything(folder) and not is_own(folder):
         fact = f"the folder holds files that are no {what}'s; they are left as they are"
         raise InputError(error("output-exists", fact, "Choose an empty or a new folder.", folder.name))
@@ -88,8 +78,9 @@ def check_own_folder(folder: Path, is_own: Callable[[Path], bool], what: str) ->
 
 def check_cache_folder(folder: Path | None, keeps: str, option: str) -> None:
     """Refuse a file where a folder is to keep things; raises ``InputError`` that names it and the ``option``."""
-    if folder is not None and folder.exists() and not folder.is_dir():
-        fact = f"is a file, not a folder that could keep {keeps}"
+    if folder is not None and (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+        what = "a file" if folder.exists() else "a link that leads nowhere"
+        fact = f"is {what}, not a folder that could keep {keeps}"
         raise InputError(error("not-a-folder", fact, f"Name a folder ({option}).", folder.name))
 
 

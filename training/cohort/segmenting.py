@@ -16,7 +16,7 @@ from training.cohort.report import INTENDED_USE
 from training.cohort.run_report import content_entry, file_entry, now, versions
 from training.cohort.sources.tables import opened
 from training.io import read_ct
-from training.io.atomic import atomic_path
+from training.io.atomic import atomic_path, check_folder_place
 from training.io.own_grid import own_grid
 from training.io.write import write_nifti
 from training.issues import InputError, error
@@ -64,11 +64,12 @@ def check_folder(out: Path) -> None:
     Raises
     ------
     InputError
-        If ``out`` is a file, or a folder with other things in it.
+        If ``out`` is a file or no folder can be made there, or a folder with other things in it.
     """
+    check_folder_place(out, replaced=True)
     others = {item.name for item in out.iterdir()} - {ORGANS_FILE, QC_FILE} if out.is_dir() else set()
-    if others or out.is_file():
-        fact = "the output is a file, or a folder that holds other things than an earlier result; it is left as it is"
+    if others:
+        fact = "the output is a folder that holds other things than an earlier result; it is left as it is"
         raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", out.name))
 
 

@@ -105,7 +105,9 @@ def _sentence(issue: dict[str, Any]) -> str:
 def _many(table: Path, out: Path, settings: Any, workers: int, scheduler: str | None, as_json: bool) -> None:
     from training.cohort.jobs import cluster
     from training.cohort.segmenting import is_done, passed, read_tasks, segment_many, write_failures
+    from training.io.atomic import check_folder_place
 
+    check_folder_place(out)
     tasks = read_tasks(table, out)
     earlier = sum(is_done(task.out) for task in tasks)
     failures: list[tuple[str, str]] = []

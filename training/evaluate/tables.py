@@ -22,7 +22,7 @@ from training.evaluate.organ_iou import OrganCurves
 from training.evaluate.pairs import LABEL_GROUP, Average, GroupResult, compare_pairs, label_groups, summarise_pairs
 from training.evaluate.reader_words import PLACEMENTS, VARIANTS, measure_words
 from training.evaluate.rows import INTENDED_USE, Row, Rows, plain, to_csv
-from training.io.atomic import atomic_path
+from training.io.atomic import atomic_path, check_folder_place
 from training.io.privacy import exported
 from training.issues import InputError, Issue, error
 from training.labels import display_name
@@ -326,7 +326,8 @@ def _number(value: float) -> float | None:
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a place where something is already; raises ``InputError``."""
+    """Refuse a place where something is already, or where no folder can be made; raises ``InputError``."""
+    check_folder_place(folder, replaced=True)
     if folder.exists():
         fact = "exists already, and is left as it is"
         raise InputError(error("output-exists", fact, "Choose a folder that does not exist yet.", folder.name))

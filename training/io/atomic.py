@@ -89,6 +89,43 @@ def check_is_no_other_thing(path: Path) -> None:
         raise InputError(error("output-exists", fact, "Choose another name.", path.name))
 
 
+def check_folder_place(folder: Path, replaced: bool = False) -> None:
+    """Refuse a place where no folder can be made or written into; to be asked before work is done for it.
+
+    Parameters
+    ----------
+    folder
+        Where the folder is, or will be made with those above it.
+    replaced
+        The folder is replaced as a whole, not written into: the one above it must be writable.
+
+    Raises
+    ------
+    InputError
+        A file, a link to nothing or in a circle, there or in the path to it (``output-exists``, ``not-writable``); no
+        permission.
+    """
+    if _is_there(folder) and not folder.is_dir():
+        fact = f"{_no_folder_words(folder)}; the output must be a folder"
+        raise InputError(error("output-exists", fact, "Choose another name.", folder.name))
+    above = folder.absolute().parents
+    nearest = next(one for one in ((*above,) if replaced else (folder, *above)) if _is_there(one))
+    if not nearest.is_dir():
+        fact = f"{_no_folder_words(nearest)}, so nothing can be written into it"
+        raise InputError(error("not-writable", fact, "Choose another place.", nearest.name))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        fact = f"cannot be written: writing to {nearest.absolute().name or '/'!r} is not permitted"
+        raise InputError(error("not-writable", fact, "Choose a place you may write to.", folder.name))
+
+
+def _no_folder_words(path: Path) -> str:
+    return "is a file, not a folder" if path.exists() else "is a link that leads nowhere"
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
 def readable_by_others(path: Path) -> None:
     """Give a file the permissions that a newly opened one gets; some libraries write theirs for the owner only."""
     mask = os.umask(0)

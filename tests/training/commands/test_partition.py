@@ -35,6 +35,35 @@ def phantom_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ct.nii.gz"
 
 
+@pytest.mark.parametrize("name", ["dangling", "loop", "file", "dangling/deep"])
+@pytest.mark.parametrize("command", ["partition", "partition table", "evaluate", "phantom"])
+def test_an_output_that_cannot_be_a_folder_is_refused_before_any_work(
+    tmp_path: Path, command: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise RuntimeError("work began")
+
+    monkeypatch.setattr("training.cohort.segmenting.read_ct", work)
+    monkeypatch.setattr("training.cohort.segmenting.run_jobs", work)
+    monkeypatch.setattr("training.evaluate.cohort.evaluate_stores", work)
+    monkeypatch.setattr("training.cohort.phantom.cohort.make_phantom", work)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "cts.csv").write_text("case,path\na,a.nii\n")
+    arguments = {
+        "partition": ("partition", tmp_path / "ct.nii", "-o", tmp_path / name),
+        "partition table": ("partition", tmp_path / "cts.csv", "-o", tmp_path / name),
+        "evaluate": ("evaluate", tmp_path / "store", "-o", tmp_path / name),
+        "phantom": ("phantom", tmp_path / name),
+    }[command]
+    done = run(*arguments)
+    assert done.exit_code == 1, done.output
+    words = "is a file, not a folder" if name == "file" else "is a link that leads nowhere"
+    assert f"error: {Path(name).parts[0]}: {words}" in done.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_masks_share_the_grid_of_the_input_file(phantom_file: Path, tmp_path: Path) -> None:
     done = run("partition", phantom_file, "-o", tmp_path / "out", "--json")
     assert done.exit_code == 0, done.output

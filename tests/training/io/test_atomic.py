@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from training.io import atomic
-from training.io.atomic import atomic_path
+from training.io.atomic import atomic_path, check_folder_place
 from training.issues import InputError
 
 
@@ -147,3 +147,23 @@ def test_a_file_never_replaces_a_fifo_also_behind_a_link(tmp_path: Path) -> None
             partial.write_text("labels")
     assert (tmp_path / "out").is_fifo()
     assert {item.name for item in tmp_path.iterdir()} == {"out", "link"}
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_places_where_no_folder_can_be_are_refused_beforehand(tmp_path: Path, replaced: bool) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, words in (
+        ("file", "file: is a file, not a folder; the output"),
+        ("file/in", "file: is a file, not a folder, so nothing"),
+        ("dangling", "dangling: is a link that leads nowhere; the output"),
+        ("dangling/in", "dangling: is a link that leads nowhere, so nothing"),
+        ("loop", "loop: is a link that leads nowhere"),
+        ("loop/in/it", "loop: is a link that leads nowhere"),
+    ):
+        with pytest.raises(InputError, match=words):
+            check_folder_place(tmp_path / name, replaced)
+    check_folder_place(tmp_path / "new" / "deep", replaced)
+    check_folder_place(tmp_path, replaced)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["dangling", "file", "loop"]

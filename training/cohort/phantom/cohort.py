@@ -15,7 +15,7 @@ import numpy.typing as npt
 from training.cohort.phantom.build import SOFTWARE, FindingRequest, Phantom, make_phantom
 from training.cohort.phantom.grid import PhantomGrid
 from training.cohort.processes import in_processes
-from training.io.atomic import atomic_path
+from training.io.atomic import atomic_path, check_folder_place
 from training.io.phantoms import PHANTOM_NAME, TRUTH_FILE
 from training.io.write import write_nifti
 from training.issues import InputError, error
@@ -89,9 +89,8 @@ def write_cohort(
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse to replace tables of other cases than phantoms."""
-    if folder.is_file():
-        raise InputError(error("output-exists", "is a file, not a folder", "Choose another name.", folder.name))
+    """Refuse a place where no folder can be, and to replace tables of other cases than phantoms."""
+    check_folder_place(folder)
     for path in (folder / name for name in TABLES if (folder / name).is_file()):
         with path.open(newline="", encoding="utf-8", errors="replace") as stream:
             cases = [row[:1] for row in csv.reader(stream)][1:]
