@@ -44,7 +44,7 @@ _PATH_FAILURES = {
     errno.ELOOP: "cannot be used: its links lead back to themselves",
     errno.ENOENT: "there is no such file or folder, or it cannot be made there",
     errno.EISDIR: "is a folder, not a file",
-    errno.EEXIST: "exists already",
+    errno.EEXIST: "cannot be made: a file or a link of this name is there",
     errno.ENXIO: "is a device, a FIFO or a socket, not a file",
     errno.EINVAL: "cannot be used: the system takes no such path",
     errno.ESTALE: "cannot be reached any more: its disk is gone",
@@ -256,10 +256,12 @@ def _disk_issue(failure: OSError | RuntimeError) -> Issue | None:
 
 
 def _path_issue(path: Path, failure: OSError) -> Issue | None:
-    """Return what is wrong with a path that leads to no place; the name is the last of it that says something."""
+    """Return what is wrong with a path that leads to no place; a link in it that leads nowhere gets named."""
     if failure.errno not in _PATH_FAILURES:
         return None
-    return error("bad-path", _PATH_FAILURES[failure.errno], "Check the path.", path.name or str(path))
+    around = (place for place in (path, *path.parents) if place.is_symlink() and not place.exists())
+    named = next(around, path)
+    return error("bad-path", _PATH_FAILURES[failure.errno], "Check the path.", named.name or str(named))
 
 
 def _loop_issue(failure: RuntimeError) -> Issue | None:

@@ -26,6 +26,7 @@ from training.fit.settings import (
     RunSettings,
     SourceSettings,
 )
+from training.io.regular import check_not_special
 from training.issues import InputError, Issue, error
 
 T = TypeVar("T")
@@ -155,9 +156,10 @@ def load_config(
     Raises
     ------
     InputError
-        If the file is missing or not TOML, or for any fault of its settings.
+        If the file is missing, no file, or not TOML, or for any fault of its settings.
     """
     try:
+        check_not_special(path)
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(error("no-config", "there is no such file.", "Check --config.", path.name)) from None

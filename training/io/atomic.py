@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from training.io.regular import is_special
 from training.issues import InputError, Issue, error
 
 _MARK = ".partial-"
@@ -71,20 +72,22 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         blocking = next(place for place in (folder, *folder.parents) if place.exists() or place.is_symlink())
-        fact = "is a file, not a folder, so nothing can be written into it"
+        fact = f"{_no_folder_words(blocking)}, so nothing can be written into it"
         raise InputError(error("not-writable", fact, "Choose another place.", blocking.name)) from None
 
 
 def check_is_no_other_thing(path: Path) -> None:
-    """Refuse a file's place that is taken by a folder, a device, a FIFO or a socket: none of them is ever replaced.
+    """Refuse a file's place that is taken by a folder, a device, a FIFO, a socket, or a link to nowhere.
 
     Raises
     ------
     InputError
-        If one is there, also behind a link; code ``output-exists``.
+        If one is there, also behind a link: none of them is ever replaced. Code ``output-exists``.
     """
-    if path.exists() and not path.is_file():
+    leads_nowhere = path.is_symlink() and not path.exists()
+    if leads_nowhere or path.is_dir() or is_special(path):
         what = "a folder" if path.is_dir() else "a device, a FIFO or a socket"
+        what = "a link that leads nowhere" if leads_nowhere else what
         fact = f"cannot be written: {what} of this name exists, and is left as it is"
         raise InputError(error("output-exists", fact, "Choose another name.", path.name))
 

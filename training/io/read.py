@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.io.phantoms import with_phantom_name
+from training.io.regular import check_not_special
 from training.io.series import SeriesInfo
 from training.issues import InputError, error
 from training.volume import Volume
@@ -123,11 +124,12 @@ def find_kind(path: Path) -> Kind:
     Raises
     ------
     InputError
-        Nothing there; empty; of no known kind; a name that says another kind than the content.
+        Nothing there; no file and no folder; empty; of no known kind; a name that says another kind than the content.
     """
     if not path.exists():
         fact = "the link leads nowhere" if path.is_symlink() else "there is no such file or folder"
         raise InputError(error("not-found", fact, "Check the path.", path.name))
+    check_not_special(path)
     if path.is_dir():
         return _kind_of_folder(path)
     head = _head(path)

@@ -13,6 +13,7 @@ from typing import TextIO
 import numpy as np
 
 from training.cohort.sources.base import FloatArray
+from training.io.regular import check_not_special
 from training.issues import InputError, Issue, Severity, error
 
 SHOWN = 10
@@ -52,6 +53,7 @@ def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
 def opened(path: Path) -> Iterator[TextIO]:
     """Open a table for reading; what goes wrong with the file becomes an ``InputError`` that names it."""
     try:
+        check_not_special(path)
         with path.open(newline="", encoding="utf-8-sig") as stream:
             yield stream
     except OSError as failure:

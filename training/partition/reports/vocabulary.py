@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from training.io.regular import check_not_special
 from training.issues import InputError, error
 from training.partition.reports.context import TRIGGER_KINDS, ContextRules
 from training.partition.reports.patterns import PatternIndex, parse
@@ -105,6 +106,7 @@ def _merged(extra: Sequence[Path]) -> tuple[dict[str, Any], dict[str, Any], dict
 
 def _read_user_file(path: Path) -> dict[str, Any]:
     try:
+        check_not_special(path)
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         raise InputError(
