@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from training.console import AsJson, emit, print_table, progress_bars, reported, say, wrote
+from training.issues import InputError, error
 from training.labels import chosen_labels, display_name
 from training.words import counted
 
@@ -95,9 +96,11 @@ def audit_command(window: Window | None = None) -> Callable[..., None]:
 
 
 def _thresholds(pairs: tuple[str, ...] | list[str]) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for pair in pairs:
         name, sign, value = pair.rpartition("=")
+        if name.strip() in found:
+            raise typer.BadParameter(f"--set gives {name.strip()!r} twice")
         try:
             found[name.strip()] = float(value)
         except ValueError:
@@ -132,7 +135,7 @@ def open_audit(request: AuditRequest, judged_by: str | None = None) -> Audit:
     Raises
     ------
     InputError
-        Not a store, damaged, or its verdicts are; a threshold for a label that the model has not.
+        Not a store, damaged, or its verdicts are; a threshold for a label that the model has not, or two for one.
     """
     from training.cohort.results import open_store
     from training.evaluate.audit.log import VerdictLog
@@ -140,7 +143,11 @@ def open_audit(request: AuditRequest, judged_by: str | None = None) -> Audit:
 
     store = open_store(request.store)
     log = None if judged_by is None else VerdictLog(audit_folder(store), judged_by)
-    by_hand = dict(zip(chosen_labels(request.by_hand, store.labels), request.by_hand.values(), strict=True))
+    labels = chosen_labels(request.by_hand, store.labels)
+    if twice := sorted({label for label in labels if labels.count(label) > 1}):
+        fact = f"two thresholds by hand are given for {', '.join(twice)}"
+        raise InputError(error("bad-setting", fact, "Give one a label."))
+    by_hand = dict(zip(labels, request.by_hand.values(), strict=True))
     return Audit(store, log, "hand" if by_hand else request.threshold.kind, by_hand)
 
 

@@ -57,6 +57,10 @@ def test_thresholds_change_what_is_wrong(store: Path) -> None:
     assert by_hand["counts"]["false_positive"] == 4
     assert run(store, "--set", f"{label}=many")[0] == 2
     assert run(store, "--set", f"{label}=7")[0] == 2
+    for again in (label, label.upper()):
+        code, _, error = run(store, "--set", f"{label}=0.5", "--set", f"{again}=0.1")
+        assert code == 2
+        assert "twice" in error or f"two thresholds by hand are given for {label}" in error
 
 
 def test_a_report_replaces_an_earlier_one_and_nothing_else(store: Path, tmp_path: Path) -> None:
