@@ -6,11 +6,15 @@ A pattern is words separated by spaces. ``nodul*`` matches a word by its beginni
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from training.partition.reports.tokens import Sentence
+
+_WORD = re.compile(r"(?:[a-z]+|\d+(?:[.,]\d+)?)\*?")
+"""A word as reports are cut into, or its beginning."""
 
 GAP = 5
 """How many words ``...`` may skip."""
@@ -45,7 +49,7 @@ def parse(pattern: str) -> tuple[Element, ...]:
     Raises
     ------
     ValueError
-        If the pattern is empty or begins or ends with a gap.
+        If the pattern is empty, begins or ends with a gap, or holds what is no word of a report.
     """
     elements: list[Element] = []
     gap = False
@@ -54,6 +58,8 @@ def parse(pattern: str) -> tuple[Element, ...]:
             gap = True
             continue
         options = token.split("|")
+        if not all(map(_WORD.fullmatch, options)):
+            raise ValueError(f"{token!r} in the pattern {pattern!r} is no word")
         exact = frozenset(o for o in options if not o.endswith("*"))
         prefixes = tuple(o[:-1] for o in options if o.endswith("*"))
         elements.append(Element(exact, prefixes, gap))

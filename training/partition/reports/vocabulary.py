@@ -21,6 +21,9 @@ _GROUPS = frozenset({"lung", "heart", "great_vessel", "mediastinum", "other"})
 _GROUP_FIELDS = {"abnormalities": ("system", _SYSTEMS), "locations": ("group", _GROUPS)}
 
 
+_LISTS = ("any", "not", "both", "implies")
+
+
 @dataclass(frozen=True)
 class Term:
     """One abnormality or location with its patterns."""
@@ -143,14 +146,24 @@ def _extend(base: dict[str, Any], own: dict[str, Any], path: Path, where: str) -
         if not isinstance(value, dict):
             fact, way_out = f"{where}.{key} is not a table.", f"Write [{where}.{key}] and its lists below."
             raise InputError(error("vocabulary-not-a-table", fact, way_out, path.name))
+        _check_fields(where, key, value, path)
         term = base.setdefault(key, {name: one for name, one in value.items() if not _is_list(name)})
         _check_group(where, key, term, path)
         for name in filter(_is_list, value):
             term[name] = [*term.get(name, []), *_strings(value[name], path, f"{where}.{key}.{name}")]
 
 
+def _check_fields(where: str, key: str, table: Mapping[str, Any], path: Path) -> None:
+    known = (_GROUP_FIELDS[where][0], *_LISTS, "fine", "becomes")
+    unknown = [name for name in table if name not in known]
+    if unknown:
+        fact = f"[{where}.{key}] has unknown entries: {', '.join(map(repr, unknown))}."
+        way_out = f"Use some of {', '.join(known)}."
+        raise InputError(error("vocabulary-unknown-entry", fact, way_out, path.name))
+
+
 def _is_list(name: str) -> bool:
-    return name in ("any", "not", "both", "implies")
+    return name in _LISTS
 
 
 def _check_group(where: str, key: str, term: Mapping[str, Any], path: Path) -> None:
@@ -171,11 +184,14 @@ def _strings(value: Any, path: Path, where: str) -> list[str]:
         raise InputError(
             error("vocabulary-not-a-list", f"{where} is not a list of strings.", 'Write ["..."].', path.name)
         )
-    for pattern in value:
+    for pattern in () if where.endswith(".implies") else value:  # these are names of terms
         try:
             parse(pattern)
         except ValueError as problem:
-            way_out = "A pattern is made of words; ... stands for any words between two."
+            way_out = (
+                "A pattern is made of words of letters (or numbers): `nodul*` is a beginning, `mass|tumor` one of two, "
+                "and ... stands for any words between two."
+            )
             raise InputError(error("vocabulary-bad-pattern", f"{where}: {problem}.", way_out, path.name)) from problem
     return list(value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,32 @@ def test_bad_vocabulary_files_are_refused(tmp_path: Path, content: str, code: st
     assert refusal.value.issues[0].code == code
     assert refusal.value.issues[0].file == "own.toml"
     assert refusal.value.issues[0].way_out
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*", "|", "a|", "a*b", "*thorax", "a(b", "(a+)+$", "a\0b", "lung *", "", "...", "crohn's"]
+)
+def test_a_pattern_that_is_no_words_is_refused(tmp_path: Path, pattern: str) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(f"[abnormalities.pneumothorax]\nany = [{json.dumps(pattern)}]\n")
+    with pytest.raises(InputError) as refused:
+        load_vocabulary((own,))
+    issue = refused.value.issues[0]
+    assert (issue.code, issue.file) == ("vocabulary-bad-pattern", "own.toml")
+    assert issue.message.startswith("abnormalities.pneumothorax.any: ")
+    assert "`nodul*` is a beginning" in issue.way_out
+
+
+@pytest.mark.parametrize(("where", "field"), [("abnormalities.pneumothorax", "system"), ("locations.aorta", "group")])
+def test_a_misspelt_entry_is_refused(tmp_path: Path, where: str, field: str) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(f'[{where}]\nfoo = ["x"]\n')
+    with pytest.raises(InputError, match="unknown entries: 'foo'") as refused:
+        load_vocabulary((own,))
+    assert refused.value.issues[0].way_out == f"Use some of {field}, any, not, both, implies, fine, becomes."
+
+
+def test_a_new_term_may_imply_a_name_of_several_words(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[abnormalities.own]\nsystem = "lung"\nany = ["nodul*|12 mass"]\nimplies = ["air_trapping"]\n')
+    assert load_vocabulary((own,)).abnormalities["own"].implies == ("air_trapping",)
