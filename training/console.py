@@ -65,8 +65,14 @@ class Commands(TyperGroup):
         for before, argument in zip(["", *args], args, strict=False):
             if not argument.strip() or re.fullmatch(r"--[\w-]+=\s*", argument):
                 name = argument.partition("=")[0].strip() or (before if before.startswith("-") else "an argument")
-                raise typer.BadParameter(f"{name} is empty: give a value (the current folder is written as a dot)")
+                dot = " (the current folder is written as a dot)" if self._may_be_path(args[0], name) else ""
+                raise typer.BadParameter(f"{name} is empty: give a value{dot}")
         return super().parse_args(ctx, args)
+
+    def _may_be_path(self, command: str, name: str) -> bool:
+        """Return False for an option of ``command`` that takes something else than a path."""
+        options = self.commands[command].params if command in self.commands else ()
+        return not any(name in option.opts and option.type.name != "path" for option in options)
 
 
 def emit(document: Mapping[str, Any]) -> None:
@@ -272,13 +278,20 @@ def _loop_issue(failure: RuntimeError) -> Issue | None:
 
 def _refuse(failure: InputError, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
     if as_json:
-        first = failure.issues[0].message if failure.issues else str(failure)
-        emit({"error": first, "issues": [issue.to_dict() for issue in failure.issues], **(more or {})})
+        emit({"error": _headline(failure), "issues": [issue.to_dict() for issue in failure.issues], **(more or {})})
     else:
         say_issues(failure.issues)
         errors = [issue for issue in failure.issues if issue.severity is Severity.ERROR]
         if errors and all(issue.repairable for issue in errors):
             say("This can be mended: run the command again with --repair.")
+
+
+def _headline(failure: InputError) -> str:
+    """Return the first fact with the file it is about."""
+    if not failure.issues:
+        return str(failure)
+    first = failure.issues[0]
+    return f"{first.file}: {first.message}" if first.file else first.message
 
 
 def _print_series(choice: Any) -> None:

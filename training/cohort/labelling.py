@@ -13,7 +13,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -194,7 +194,7 @@ def label_table(
     finished = run_here(work, waiting, cancelled) if client is None else run_jobs(work, waiting, client, cancelled)
     for one in finished:
         lines = _failed(one.item, one.failure) if one.result is None else one.result
-        _keep(one.item.place, lines)
+        _keep(one.item.place, lines, out)
         for line in lines:
             if told is not None and "failure" in line:
                 told(Failure(line["case"], line["failure"]))
@@ -255,9 +255,14 @@ def _failed(part: Part, reason: str | None) -> list[dict[str, Any]]:
     return [{"case": case, "failure": reason or "no result"} for case, _ in part.rows]
 
 
-def _keep(place: Path, lines: list[dict[str, Any]]) -> None:
-    with atomic_path(place) as partial_path, partial_path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines)
+def _keep(place: Path, lines: list[dict[str, Any]], out: Path) -> None:
+    """Keep a part; of what cannot be written the output is told, which people know, not the part."""
+    try:
+        with atomic_path(place) as partial_path, partial_path.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+    except InputError as failure:
+        known = (replace(one, file=out.name) if one.file == place.name else one for one in failure.issues)
+        raise InputError(known) from failure
 
 
 def _lines(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:

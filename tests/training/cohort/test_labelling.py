@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,19 @@ def test_parts_give_what_one_go_gives(tmp_path: Path, wanted: dict[str, str]) ->
     assert (done.reports, done.done_before, done.failures) == (10, 0, ())
     assert [at[0] for at in seen] == [3, 6, 9, 10]
     assert {path.name for path in tmp_path.iterdir()} == set(NAMES)
+
+
+def test_a_full_disk_names_the_output_not_a_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def full(path: Path, *mode: str, **more: str) -> object:
+        if path.name.startswith(".partial-"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, *mode, **more)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(InputError, match=r"out\.csv: cannot be written: the disk is full"):
+        label_table(ROWS, SETTINGS, tmp_path / "out.csv")
 
 
 def test_workers_give_the_same(tmp_path: Path, wanted: dict[str, str]) -> None:

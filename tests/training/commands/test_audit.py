@@ -82,3 +82,17 @@ def test_refusals(store: Path, tmp_path: Path) -> None:
     assert code == 1
     assert "hirescam batch" in error
     assert run(store, "--label", "no such label")[0] == 2
+
+
+def test_damaged_verdicts_are_named_for_machines_too(tmp_path: Path) -> None:
+    folder = make_store(tmp_path / "store", n_cases=4, n_labels=2)
+    audit = open_audit(AuditRequest(folder, None, Threshold.CHECKPOINT, {}), judged_by="Ann")
+    audit.judge(audit.select(Filter())[0], Verdict.WRONG_ORGAN)
+    assert audit.log is not None
+    file = audit.log.file
+    audit.log.close()
+    for item in file.parent.iterdir():
+        item.write_bytes(b"junk" * 2000)
+    code, out, _ = run(folder, "--json")
+    assert code == 1
+    assert json.loads(out)["error"].startswith(f"{file.name}: is damaged")
