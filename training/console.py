@@ -65,14 +65,9 @@ class Commands(TyperGroup):
         for before, argument in zip(["", *args], args, strict=False):
             if not argument.strip() or re.fullmatch(r"--[\w-]+=\s*", argument):
                 name = argument.partition("=")[0].strip() or (before if before.startswith("-") else "an argument")
-                dot = " (the current folder is written as a dot)" if self._may_be_path(args[0], name) else ""
-                raise typer.BadParameter(f"{name} is empty: give a value{dot}")
+                dot = "where a folder is asked for, a dot is the current one"
+                raise typer.BadParameter(f"{name} is empty: give a value ({dot})")
         return super().parse_args(ctx, args)
-
-    def _may_be_path(self, command: str, name: str) -> bool:
-        """Return False for an option of ``command`` that takes something else than a path."""
-        options = self.commands[command].params if command in self.commands else ()
-        return not any(name in option.opts and option.type.name != "path" for option in options)
 
 
 def emit(document: Mapping[str, Any]) -> None:

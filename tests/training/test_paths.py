@@ -64,3 +64,26 @@ def test_a_path_of_no_use_is_one_error_and_nothing_is_made(folder: Path, command
 def test_a_cache_that_is_no_folder_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"{name}: is .* not a folder that could keep organs"):
         check_cache_folder(Path(name), "organs", "--organ-cache")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["explain", "in.csv", "-o", ""], "-o"),
+        (["explain", "in.csv", "-l", ""], "-l"),
+        (["label-reports", "in.csv", "--lymph-node-mm", ""], "--lymph-node-mm"),
+        (["label-reports", "in.csv", "--scheduler="], "--scheduler"),
+    ],
+)
+def test_an_empty_value_is_told_in_words_that_fit_all_options(command: list[str], name: str) -> None:
+    done = CliRunner().invoke(create_app(), command, env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    words = " ".join(done.stderr.replace("│", " ").split())
+    assert done.exit_code == 2
+    assert f"{name} is empty: give a value (where a folder is asked for, a dot is the current one)" in words
+
+
+def test_the_commas_of_a_table_are_named_also_where_tabs_stand() -> None:
+    Path("in.csv").write_text("case\treport\na\tleft pneumonia\n")
+    done = CliRunner().invoke(create_app(), ["label-reports", "in.csv", "-o", "out.csv"])
+    assert done.exit_code == 1
+    assert "Columns must be separated by commas." in done.stderr
