@@ -206,7 +206,7 @@ def damage(store: Path) -> None:
 def test_a_damaged_store_is_mended_as_its_message_says(made: Path, phantoms: Path, model: Path, tmp_path: Path) -> None:
     store = Path(shutil.copytree(made, tmp_path / "s"))
     (store / "cases.csv").unlink()
-    with pytest.raises(InputError, match=r"cases\.csv.*`hirescam batch` with the same options and --verify"):
+    with pytest.raises(InputError, match=r"cases\.csv.*`hirescam batch DATA --model MODEL .*--verify`"):
         open_store(store)
     damage(store)
     evaluated = CliRunner().invoke(create_app(), ["evaluate", str(store), "-o", str(tmp_path / "results")])

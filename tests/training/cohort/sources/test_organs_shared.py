@@ -80,6 +80,7 @@ def test_processes_share_a_folder_and_one_is_killed_midway(phantoms: Path, tmp_p
         seen = [killed.stdout.readline().strip() for _ in range(4)]
         time.sleep(0.002)
         killed.send_signal(signal.SIGKILL)  # while it makes the fifth
+        killed.wait()  # until then it counts as running
         for process in others:
             _go_on(process, len(expected))
         found = [process.communicate()[0].split() for process in others]
