@@ -19,8 +19,8 @@ from training.fit.cases import ArrayCases
 from training.io.atomic import atomic_path
 from training.preprocess import InputSpec, prepare
 
-BLOCK_PX = 8
-"""Rows and columns of the blocks in which the findings' places are kept."""
+BLOCK_PX = 4
+"""Rows and columns of the blocks in which the findings' places are kept: half the distance of the finest cells."""
 
 VOLUMES_FILE, TARGETS_FILE, PLACES_FILE, SEEDS_FILE = "volumes.npy", "targets.npy", "places.npy", "seeds.json"
 
@@ -77,7 +77,7 @@ def phantom_cases(
     Cancelled
         If ``cancelled`` said so; nothing is left behind.
     """
-    content = {"seeds": list(seeds), "spec": spec.to_dict(), "labels": list(PLANTABLE)}
+    content = {"seeds": list(seeds), "spec": spec.to_dict(), "labels": list(PLANTABLE), "block_px": BLOCK_PX}
     if not _holds(folder, content):
         with atomic_path(folder) as partial_folder:
             partial_folder.mkdir()

@@ -13,10 +13,11 @@ from training.fit.feed import Batch, Regions, known_places
 from training.fit.losses import balanced_weights, classification_loss
 from training.fit.mask_loss import MaskLossSettings, mask_loss
 from training.fit.network import Outputs
-from training.fit.places import place_loss, rarity_of
+from training.fit.places import Nearest, nearest_blocks, place_loss, rarity_of
 from training.fit.regions import allowed_cells, mask_loss_settings
 from training.fit.settings import LossSettings
 from training.issues import InputError, error
+from training.models import Network
 
 
 class Losses(NamedTuple):
@@ -24,6 +25,13 @@ class Losses(NamedTuple):
 
     total: Tensor
     mask: Tensor | None
+
+
+class Taught(NamedTuple):
+    """What the place loss needs: which blocks belong to which cells, and how rare each abnormality is, (M,)."""
+
+    nearest: Nearest
+    rarity: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +44,13 @@ class Objective:
         Which.
     positive_weight
         Shape (M,), for the classification loss.
-    rarity
-        Shape (M,), for the place loss; None without.
+    taught
+        For the place loss; None without.
     """
 
     settings: LossSettings
     positive_weight: Tensor
-    rarity: Tensor | None = None
+    taught: Taught | None = None
 
     @property
     def mask(self) -> MaskLossSettings | None:
@@ -55,8 +63,9 @@ class Objective:
         masked = self._mask(outputs, batch.regions)
         if masked is not None and self.mask is not None:
             total = total + self.mask.weight * masked
-        if with_places and outputs.log_odds is not None and batch.places is not None and self.rarity is not None:
-            total = total + self.settings.places * place_loss(outputs.log_odds, batch.places, self.rarity)
+        if with_places and outputs.log_odds is not None and batch.places is not None and self.taught is not None:
+            cells = self.taught.nearest.cells(batch.places)
+            total = total + self.settings.places * place_loss(outputs.log_odds, cells, self.taught.rarity)
         return Losses(total, masked)
 
     def _mask(self, outputs: Outputs, regions: Regions | None) -> Tensor | None:
@@ -69,13 +78,21 @@ class Objective:
         return torch.stack(found)
 
 
-def make_objective(settings: LossSettings, training: Cases, device: torch.device) -> Objective:
-    """Return the losses of a run over the cases ``training``; raises ``InputError`` if their places are not known."""
+def make_objective(settings: LossSettings, training: Cases, network: Network, device: torch.device) -> Objective:
+    """Return the losses of a run of ``network`` over the cases ``training``.
+
+    Raises
+    ------
+    InputError
+        If places are to be taught and are not known, naming the case.
+    """
     weights = balanced_weights(torch.from_numpy(training.targets), settings.positive_weight_limit).to(device)
     if not settings.places:
         return Objective(settings, weights)
-    rarity = rarity_of(known_places(training, case) for case in range(len(training.case_ids)))
-    return Objective(settings, weights, rarity.to(device))
+    _, rows, columns = known_places(training, 0).shape[1:]
+    nearest = nearest_blocks(network.cells, network.config.shape[1:], (rows, columns))
+    rarity = rarity_of((known_places(training, case) for case in range(len(training.case_ids))), nearest)
+    return Objective(settings, weights, Taught(nearest.to(device), rarity.to(device)))
 
 
 def require_finite(losses: Losses, batch: Batch, cases: Cases) -> None:

@@ -122,7 +122,7 @@ def prepare(
     batch = make_batch(config, len(cases.labels))
     model, optimizer = fabric.setup(batch, make_optimizer(batch, config.optimizer))
     loader, held_loader = _loaders(config, batch, training, held, fabric.device.type == "cuda")
-    objective = make_objective(config.loss, training, fabric.device)
+    objective = make_objective(config.loss, training, batch.network, fabric.device)
     return Run(
         config, fabric, batch, model, optimizer, loader, held_loader, objective, output,
         progress or _no_progress, tell or _no_words, cancelled or _never,
