@@ -30,6 +30,8 @@ from training.evaluate.animation import film_palette
 
 ROOT = Path(__file__).resolve().parents[1]
 LABEL = "pleural effusion"
+CALLED = 0.5
+"""Probability from which a label is shown."""
 
 
 def command(*arguments: object) -> None:
@@ -62,7 +64,8 @@ def comparisons(viewer: Viewer, widget: HiResCamWidget, store: Path, out: Path) 
     widget.controller.change(label=LABEL, show_organs=False, show_region=False)
     show_tab(widget, "Compare")
     comparer.start()
-    widget.controller.select(comparer.lists.ranked[0].label)  # where the methods disagree most
+    called = [one.label for one in comparer.lists.ranked if one.probability >= CALLED]
+    widget.controller.select(called[0])  # where the methods disagree most, of what the model says is there
     made.append(save_window(viewer, out / "compare-methods.png"))
     widget.controller.select(LABEL)
     panel.set_mode("placements")
