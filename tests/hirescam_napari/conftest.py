@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytestqt.qtbot
 import torchvision  # noqa: F401 - before any window: once OpenGL has loaded Mesa's LLVM, importing Triton's crashes
 
 from hirescam_napari._case import Case
@@ -16,6 +18,16 @@ from hirescam_napari._layers import picture_of
 from training.explain.result import Explanation
 from training.geometry import Geometry
 from training.volume import Provenance, Volume
+
+PATIENCE_MS = 60_000
+"""How long a window is waited for unless a test says so: pytest-qt's 5 s are too short on a machine at its limit."""
+
+
+@pytest.fixture
+def qtbot(qtbot: pytestqt.qtbot.QtBot, monkeypatch: pytest.MonkeyPatch) -> pytestqt.qtbot.QtBot:
+    for name in ("waitSignal", "waitSignals", "waitUntil"):
+        monkeypatch.setattr(qtbot, name, partial(getattr(qtbot, name), timeout=PATIENCE_MS))
+    return qtbot
 
 
 def make_volume(geometry: Geometry, seed: int = 0) -> Volume:

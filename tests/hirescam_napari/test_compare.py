@@ -193,7 +193,7 @@ def test_the_ranking_needs_organs_and_leads_to_labels(comparer: Comparer, case: 
 
 
 def test_a_second_model_is_run_and_compared(comparer: Comparer, qtbot: QtBot, other: Explanation) -> None:
-    with qtbot.waitSignal(comparer.ended, timeout=20000):
+    with qtbot.waitSignal(comparer.ended):
         comparer.run_second("second")
     assert comparer.comparing
     assert comparer.panel.chosen_mode == "models"
@@ -219,7 +219,7 @@ def test_a_stored_result_of_another_ct_is_refused(
     own = replace(controller.case.explanation, provenance={"pixels_sha256": "a" * 64})
     controller.show_explanation(own)
     write_case(tmp_path / "case.zarr", replace(other, provenance={"pixels_sha256": "b" * 64}))
-    with qtbot.waitSignal(comparer.ended, timeout=20000):
+    with qtbot.waitSignal(comparer.ended):
         comparer.open_result(tmp_path)
     assert "different CTs" in comparer.panel.status.text()
     assert comparer.other is None
@@ -229,18 +229,18 @@ def test_a_stored_result_of_another_ct_is_refused(
 
 def test_a_cohort_is_ranked_and_a_row_opens_its_case(comparer: Comparer, qtbot: QtBot, tmp_path: Path) -> None:
     make_store(tmp_path / "store")
-    with qtbot.waitSignal(comparer.ended, timeout=20000):
+    with qtbot.waitSignal(comparer.ended):
         comparer.cohort.open(tmp_path / "store")
     assert "6 cases" in comparer.panel.store_words.text()
     assert comparer.cohort.store is not None
     comparer.cohort.store.model = replace(
         comparer.cohort.store.model, threshold=dict.fromkeys(comparer.cohort.store.labels, 0.0)
     )
-    with qtbot.waitSignal(comparer.ended, timeout=20000):
+    with qtbot.waitSignal(comparer.ended):
         comparer.cohort.rank()
     rows = comparer.panel.cohort.texts()
     assert rows
-    with qtbot.waitSignal(comparer.caseRequested, timeout=1000) as asked:
+    with qtbot.waitSignal(comparer.caseRequested) as asked:
         comparer.panel.cohort.setCurrentCell(0, 0)
     assert asked.args[1] == comparer.cohort.ranked[0].case
     assert asked.args[1] in rows[0][0]
@@ -249,7 +249,7 @@ def test_a_cohort_is_ranked_and_a_row_opens_its_case(comparer: Comparer, qtbot: 
 def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBot, tmp_path: Path) -> None:
     comparer.cohort.store = open_store(make_store(tmp_path / "store"))
     comparer.controller.select(comparer.cohort.store.labels[0])
-    with qtbot.waitSignal(comparer.ended, timeout=20000):
+    with qtbot.waitSignal(comparer.ended):
         comparer.cohort.make_sheet(SheetChoice("disagreement", 5, with_cts=False))
     assert comparer.comparing
     assert comparer.controller.viewer.canvas.grid.shape == (2, 4)
@@ -348,14 +348,14 @@ def test_a_view_names_the_second_model_and_finds_it_again(
     assert not comparer.comparing
     assert f"compared with the model second (SHA-256 {other.model.sha256[:12]})" in comparer.panel.status.text()
     comparer.panel.set_models([("second", "Second")])
-    with qtbot.waitSignal(comparer.ended, timeout=20000):
+    with qtbot.waitSignal(comparer.ended):
         recalled(comparer, view)
     assert comparer.comparing
     assert capture(controller) == view
     comparer.stop()
     comparer.other = None
     view["comparison"]["models"][1]["sha256"] = "f" * 64  # the name means another model by now
-    with qtbot.waitSignal(comparer.ended, timeout=20000):
+    with qtbot.waitSignal(comparer.ended):
         recalled(comparer, view)
     assert not comparer.comparing
     assert "(SHA-256 ffffffffffff)" in comparer.panel.status.text()
@@ -367,7 +367,7 @@ def test_a_view_names_the_cases_of_its_sheet_and_makes_it_again(
     store, controller = open_store(make_store(tmp_path / "store")), comparer.controller
     controller.select(store.labels[0])
     comparer.cohort.use(store)
-    with qtbot.waitSignal(comparer.ended, timeout=20000):
+    with qtbot.waitSignal(comparer.ended):
         comparer.cohort.make_sheet(SheetChoice("disagreement", 5, with_cts=False))
     view = json.loads(json.dumps(capture(controller)))
     about = view["comparison"]
@@ -380,7 +380,7 @@ def test_a_view_names_the_cases_of_its_sheet_and_makes_it_again(
     recalled(comparer, view)
     assert not comparer.comparing
     assert "cases of the cohort store" in comparer.panel.status.text()
-    with qtbot.waitSignal(comparer.ended, timeout=20000):
+    with qtbot.waitSignal(comparer.ended):
         recalled(comparer, view, store)
     assert comparer.comparing
     assert capture(controller)["comparison"] == about
@@ -429,7 +429,7 @@ def test_the_real_window_compares_and_goes_back(
     qtbot.mouseClick(panel.show_button, Qt.MouseButton.LeftButton)
     panel.set_mode("placements")
     assert widget.comparer.comparing
-    with qtbot.waitSignal(widget.comparer.ended, timeout=20000):
+    with qtbot.waitSignal(widget.comparer.ended):
         qtbot.mouseClick(panel.run_button, Qt.MouseButton.LeftButton)
     assert [layer.name for layer in widget.controller.canvas.layers if layer.visible][1::2][1].startswith("second: ")
     qtbot.mouseClick(panel.back_button, Qt.MouseButton.LeftButton)

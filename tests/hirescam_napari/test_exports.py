@@ -104,7 +104,7 @@ def test_an_export_is_cancelled(
     exporter.export(choice(tmp_path / "out", "png"))
     assert begun.wait(10)
     assert exporter.running
-    with qtbot.waitSignal(exporter.ended, timeout=10000):
+    with qtbot.waitSignal(exporter.ended):
         qtbot.mouseClick(exporter.panel.cancel_button, Qt.MouseButton.LeftButton)
     go_on.set()
     assert "Cancelled" in exporter.panel.status.text()

@@ -170,7 +170,7 @@ def test_the_plot_moves_the_slice_and_the_slice_moves_the_cursor(explained: HiRe
 def test_the_mouse_over_the_canvas_reads_values(explained: HiResCamWidget, qtbot: QtBot) -> None:
     native = explained.viewer.window._qt_viewer.canvas.native
     qtbot.mouseMove(native, native.rect().center())
-    qtbot.waitUntil(lambda: "HU" in explained.panels.readout.text(), timeout=3000)
+    qtbot.waitUntil(lambda: "HU" in explained.panels.readout.text())
     assert "HiResCAM" in explained.panels.readout.text()
     assert explained.controller.canvas.fields[0].visible
 
@@ -180,7 +180,7 @@ def test_cancelling_a_run_keeps_what_was_open(explained: HiResCamWidget, pretend
     pretend.go_on.clear()
     explained.run(REQUEST)
     qtbot.waitUntil(lambda: explained.run_panel.progress.value() == 1)
-    with qtbot.waitSignal(explained.idle, timeout=20000):
+    with qtbot.waitSignal(explained.idle):
         explained.tabs.setCurrentWidget(explained.dock_pages.run_tab)
         qtbot.mouseClick(explained.run_panel.cancel_button, Qt.MouseButton.LeftButton)
     assert explained.controller.case is before
