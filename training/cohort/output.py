@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +95,11 @@ def check_free_files(paths: Iterable[Path], overwrite: bool) -> None:
     Raises
     ------
     InputError
-        If one of ``paths`` is there; all that are get named. Always if one lies inside a store, or is there and is no
-        file: a folder, a device, a FIFO or a socket.
+        If one of ``paths`` is there; all that are get named. Always if two are the same file, or if one lies inside a
+        store, or is there and is no file: a folder, a device, a FIFO or a socket.
     """
     paths = tuple(paths)
+    _check_different(paths)
     for path in paths:
         check_outside_stores(path)
         check_is_no_other_thing(path)
@@ -106,6 +107,16 @@ def check_free_files(paths: Iterable[Path], overwrite: bool) -> None:
     if taken:
         way_out = "Choose another name, or let it be replaced (--overwrite)."
         raise InputError(error("output-exists", "exists already, and is left as it is", way_out, n) for n in taken)
+
+
+def _check_different(paths: Sequence[Path]) -> None:
+    """Refuse to write two things into one file, of which the last would be left."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            fact = "was given for two different outputs"
+            raise InputError(error("same-output", fact, "Give each a file of its own.", path.name))
+        seen.add(path.resolve())
 
 
 def check_outside_stores(path: Path) -> None:

@@ -25,6 +25,9 @@ _HEADER_BYTES = 65536
 _SPACES = {
     "left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las",
 }  # fmt: skip
+_LENGTH_TOLERANCE = 1e-2
+"""How far directions may be from unit length: headers round them to two or three digits."""
+
 _META_ORIENTATION = ("transformmatrix", "rotation", "orientation")
 _META_POSITION = ("offset", "position", "origin")
 _MIN_DETERMINANT = 1e-6
@@ -137,7 +140,9 @@ def _check_meta_place(fields: dict[str, str], path: Path) -> None:
     n = round(len(matrix) ** 0.5)
     if not n or n * n != len(matrix):
         raise refused("no-geometry", f"its orientation has {len(matrix)} numbers, not 9", _WAY_OUT, path)
-    _check_directions(np.reshape(matrix, (n, n)), path)
+    directions = np.reshape(matrix, (n, n))
+    _check_directions(directions, path)
+    _check_unit_length(directions, path)
     _check_origin(_numbers(next(fields[name] for name in _META_POSITION if name in fields)), path)
 
 
@@ -167,6 +172,15 @@ def _check_directions(directions: FloatArray, path: Path) -> None:
         raise refused("no-geometry", "its orientation is not a number", _WAY_OUT, path)
     if abs(np.linalg.det(directions)) < _MIN_DETERMINANT:
         fact = "its orientation is singular: its axes do not span three directions"
+        raise refused("no-geometry", fact, _WAY_OUT, path)
+
+
+def _check_unit_length(directions: FloatArray, path: Path) -> None:
+    """Refuse axes that stretch the spacing: nothing says which of the two is meant."""
+    lengths = np.linalg.norm(directions, axis=1)
+    if np.abs(lengths - 1).max() > _LENGTH_TOLERANCE:
+        worst = float(lengths[np.abs(lengths - 1).argmax()])
+        fact = f"an axis of its orientation has length {worst:g}, not 1, so that its spacing is in doubt"
         raise refused("no-geometry", fact, _WAY_OUT, path)
 
 

@@ -99,6 +99,15 @@ def test_files_are_replaced_only_when_asked(store: Path, tmp_path: Path) -> None
     assert (tmp_path / "pairs.csv").read_text() != "mine"
 
 
+@pytest.mark.parametrize("second", ["s.png", "./here/../s.png", "s.png.report.json"])
+def test_two_outputs_are_not_written_into_one_file(store: Path, tmp_path: Path, second: str) -> None:
+    wanted = ["-l", "Atelectasis", "--sheet", str(tmp_path / "s.png"), "-o", str(tmp_path / second), "--overwrite"]
+    done = CliRunner().invoke(create_app(), ["compare", str(store), *wanted])
+    assert done.exit_code == 1
+    assert "was given for two different outputs" in done.stderr
+    assert not (tmp_path / "s.png").exists()
+
+
 def test_mistakes_are_told(store: Path, tmp_path: Path) -> None:
     assert run(store, "--sheet", tmp_path / "s.svg")[0] == 2
     assert run(store, "-l", "hair")[0] == 2

@@ -259,6 +259,7 @@ def test_itk_files_without_orientation_are_refused(
         ("a.mha", "ElementSpacing =", "3 3 nan", "the spacing is not a number"),
         ("a.mha", "TransformMatrix =", "1 0 0 1 0 0 0 0 1", "its orientation is singular"),
         ("a.mha", "TransformMatrix =", "nan 0 0 0 1 0 0 0 1", "its orientation is not a number"),
+        ("a.mha", "TransformMatrix =", "2 0 0 0 1 0 0 0 1", "an axis of its orientation has length 2, not 1"),
         ("a.mha", "TransformMatrix =", "1 0 0 0 1 0", "its orientation has 6 numbers, not 9"),
         ("a.mha", "Offset =", "nan 0 0", "its position is not a number"),
         ("a.nrrd", "space directions:", "(0,0,0) (0,3,0) (0,0,3)", "the spacing is 0"),
