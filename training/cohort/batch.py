@@ -21,11 +21,11 @@ from training.cohort.explaining import Job, Report, Work, explain_job
 from training.cohort.jobs import Done, run_here, run_jobs
 from training.cohort.output import check_cache_folder
 from training.cohort.results import find_store
+from training.cohort.results.cases import read_failures
 from training.cohort.results.fill import Filling, Plan, check_same, create_store, filling
 from training.cohort.results.layout import FAILURES_FILE, LABELS_FOLDER
 from training.cohort.results.repair import Damage, mend
 from training.cohort.results.sources import Origin
-from training.cohort.results.store import read_failures
 from training.cohort.sources import Record, checked
 from training.io.atomic import atomic_path
 from training.issues import InputError, Issue, error

@@ -20,6 +20,11 @@ CHUNK_VALUES = 4_000_000
 """Most map values that one chunk of labels may hold (16 MB in float32)."""
 
 
+def sigmoid(scores: Array) -> Float64Array:
+    """Return the probabilities of scores, float64 of the same shape, without overflow."""
+    return np.asarray(np.exp(-np.logaddexp(0.0, -scores.astype(np.float64))))
+
+
 def slice_scores(z: Array, weights: Array, bias: Array) -> Float64Array:
     """Return the score of every slice group, c_mh = w_m . z_h + b_m (section 3.2).
 

@@ -189,7 +189,7 @@ class Explanation:
     @cached_property
     def probabilities(self) -> FloatArray:
         """float64 [M]: the sigmoid of the scores."""
-        return np.asarray(np.exp(-np.logaddexp(0.0, -self.scores)))
+        return cam.sigmoid(self.scores)
 
     def ratio_to_mean(self, label: str | int) -> float | None:
         """Return the probability over the model's mean probability for ``label``; None where that is unknown."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
@@ -14,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from training.cohort.results import layout as names
+from training.cohort.results.cases import read_cases, read_failures
 from training.cohort.results.details import read_details
 from training.cohort.results.files import Arrays, damaged, find_store, read_about
 from training.cohort.results.layout import DONE, ORGAN_GRIDS, Layout
 from training.cohort.results.organs import labels_of, masks_of, organ_cells_from
 from training.cohort.results.sources import CaseSource, Origin, read_origin
+from training.explain.cam import sigmoid
 from training.explain.placement import Placement
 from training.explain.result import Explanation, ModelInfo
 from training.geometry import CellLayout, Geometry
@@ -81,21 +82,11 @@ class CohortStore:
         self.layout = Layout.from_dict(self._about["layout"])
         self.input_spec = InputSpec.from_dict(self._about["input_spec"])
         self._arrays = Arrays(path, self.layout)
-        self.planned, splits = self._read_cases()
+        self.planned, splits = read_cases(self.path, self._about["cases_sha256"])
         self._rows = np.flatnonzero(self._arrays.read("state") == DONE)
         self.cases: tuple[str, ...] = tuple(self.planned[row] for row in self._rows)
         self.splits: tuple[str, ...] = tuple(splits[row] for row in self._rows)
         self._position = {name: n for n, name in enumerate(self.cases)}
-
-    def _read_cases(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        try:
-            text = (self.path / names.CASES_FILE).read_bytes()
-        except OSError as failure:
-            raise damaged(self.path, f"{names.CASES_FILE} is missing or unreadable") from failure
-        if hashlib.sha256(text).hexdigest() != self._about["cases_sha256"]:
-            raise damaged(self.path, f"{names.CASES_FILE} was changed")
-        rows = list(csv.reader(text.decode("utf-8").splitlines()))[1:]
-        return tuple(row[0] for row in rows), tuple(row[1] for row in rows)
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -350,21 +341,3 @@ class CohortStore:
     @cached_property
     def _columns(self) -> dict[str, npt.NDArray[Any]]:
         return {}
-
-
-def sigmoid(scores: npt.NDArray[np.floating]) -> FloatArray:
-    """Return the probabilities of scores, float64."""
-    return np.asarray(np.exp(-np.logaddexp(0.0, -scores.astype(np.float64))))
-
-
-def read_failures(store: Path) -> dict[str, str]:
-    """Return why cases failed, by name: the content of ``failures.csv``, empty if there is none."""
-    file = store / names.FAILURES_FILE
-    if not file.is_file():
-        return {}
-    try:
-        with file.open(newline="", encoding="utf-8") as stream:
-            return {row["case"]: row["reason"] for row in csv.DictReader(stream)}
-    except (ValueError, KeyError, csv.Error) as failure:
-        way_out = "Remove it; `hirescam batch` writes it again."
-        raise InputError(error("damaged-store", "was changed, and cannot be read", way_out, file.name)) from failure
