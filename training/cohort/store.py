@@ -98,6 +98,18 @@ def _arrays_of(case: Explanation) -> dict[str, npt.NDArray[Any]]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
 
 
+def how_made(case: Explanation) -> dict[str, Any]:
+    """Return how a result came about, plain JSON types: device, precision, cost, issues fit to be told, provenance."""
+    return {
+        "device": case.device,
+        "precision": case.precision,
+        "seconds": dict(case.seconds),
+        "peak_rss_bytes": case.peak_rss_bytes,
+        "issues": exported(case.issues),
+        "provenance": dict(case.provenance),
+    }
+
+
 def _describe(case: Explanation) -> dict[str, Any]:
     """Return everything but the arrays as plain JSON types."""
     return {
@@ -112,12 +124,7 @@ def _describe(case: Explanation) -> dict[str, Any]:
         "image_geometry": case.image_geometry.to_dict(),
         "cells": {"n_cells": list(case.cells.n_cells), "fields_px": [f.__dict__ for f in case.cells.fields]},
         "model": case.model.to_dict(),
-        "device": case.device,
-        "precision": case.precision,
-        "seconds": dict(case.seconds),
-        "peak_rss_bytes": case.peak_rss_bytes,
-        "issues": exported(case.issues),
-        "provenance": dict(case.provenance),
+        **how_made(case),
     }
 
 

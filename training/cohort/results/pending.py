@@ -13,10 +13,10 @@ import numpy.typing as npt
 from training.cohort.results import layout as names
 from training.cohort.results.details import line_of
 from training.cohort.results.layout import Layout
+from training.cohort.store import how_made
 from training.explain.result import Explanation
 from training.io.atomic import atomic_path
 from training.io.kept import DAMAGED_NPZ
-from training.io.privacy import exported
 from training.issues import InputError, error
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -87,16 +87,7 @@ def _as_kept(z: npt.NDArray[np.floating], dtype: str) -> npt.NDArray[np.floating
 
 
 def _details_of(case: Explanation, qc: Any) -> dict[str, Any]:
-    return {
-        "case": case.case_id,
-        "device": case.device,
-        "precision": case.precision,
-        "seconds": dict(case.seconds),
-        "peak_rss_bytes": case.peak_rss_bytes,
-        "issues": exported(case.issues),
-        "provenance": dict(case.provenance),
-        "organs": qc,
-    }
+    return {"case": case.case_id, **how_made(case), "organs": qc}
 
 
 def pending_rows(store: Path) -> Iterator[int]:
