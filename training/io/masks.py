@@ -12,7 +12,7 @@ from training.io.assemble import refused
 from training.io.orient import canonical_order, is_sheared
 from training.io.read import Kind, find_kind, readable
 
-FORMATS = "NIfTI, NRRD or MetaImage"
+FORMATS = "NIfTI, NRRD, MetaImage or DICOM Segmentation"
 _WAY_OUT = f"Export it again in {FORMATS}, from a tool that writes position and orientation."
 
 
@@ -22,7 +22,8 @@ def read_mask(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
     Parameters
     ----------
     path
-        NIfTI, NRRD or MetaImage, in any grid, flipped or oblique; one volume.
+        NIfTI, NRRD, MetaImage or DICOM Segmentation, in any grid, flipped or oblique; one volume. The values of a
+        segmentation are the numbers of its segments.
 
     Returns
     -------
@@ -68,4 +69,8 @@ def _stored(path: Path) -> tuple[npt.NDArray[Any], FloatArray]:
         from training.io import itk
 
         return itk.stored_nrrd(path) if kind is Kind.NRRD else itk.stored_meta(path)
+    if kind is Kind.DICOM:
+        from training.io.dicom_masks import stored_segmentation
+
+        return stored_segmentation(path)
     raise refused("mask-format", f"it is {kind}, not a mask in {FORMATS}", f"Convert it to {FORMATS}.", path)

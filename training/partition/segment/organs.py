@@ -60,7 +60,7 @@ def segment_organs(
         The mask that stands in when quality control fails: ``paper`` or ``authors``.
     mask_path
         For ``file``: a label map (1 right lung, 2 left lung, 3 mediastinum), a folder, or a mapping from
-        ``right_lung``, ``left_lung``, ``mediastinum`` to files; NIfTI, NRRD or MetaImage in any grid.
+        ``right_lung``, ``left_lung``, ``mediastinum`` to files; as :func:`training.io.masks.read_mask`.
     progress
         Called with (done, total, stage).
     cancelled
