@@ -48,7 +48,7 @@ def write(path: Path, turn: tuple[float, ...], pixels: Any, z: list[float], kind
         for n in (1, 2)
     ]
     images = sources(turn, z)
-    more = {"fractional_type": "PROBABILITY"} if kind == "FRACTIONAL" else {}
+    more: dict[str, Any] = {"fractional_type": "PROBABILITY"} if kind == "FRACTIONAL" else {}
     hd.seg.Segmentation(
         images, pixels, kind, described, generate_uid(), 1, generate_uid(), 1, "m", "m", "1", "1", **more
     ).save_as(path)
