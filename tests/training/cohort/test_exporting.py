@@ -21,6 +21,7 @@ from training.explain.result import Explanation
 from training.io import read_ct
 from training.io.export.dicom_seg import read_dicom_seg
 from training.io.export.parametric_map import read_parametric_map
+from training.io.masks import read_mask
 from training.issues import Cancelled, InputError, warning
 from training.partition.organs import Organs, QualityControl
 from training.picture import picture_of
@@ -124,6 +125,9 @@ def test_dicom_objects_read_back_equal(case: ExportCase, tmp_path: Path) -> None
     export_case(tmp_path / "out", case, request("dicom"))
     organs = read_dicom_seg(tmp_path / "out" / "dicom" / "organs.dcm")
     assert np.array_equal(organs.labels, case.organs.labels)  # type: ignore[union-attr]
+    values, geometry = read_mask(tmp_path / "out" / "dicom" / "organs.dcm")
+    assert np.array_equal(values, organs.labels)
+    assert geometry.allclose(organs.geometry)
     found = read_parametric_map(tmp_path / "out" / "dicom" / "atelectasis.hirescam.dcm")
     assert np.array_equal(found.values, case.explanation.map("atelectasis"))
 

@@ -8,7 +8,7 @@ from typing import Any
 import highdicom as hd
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -26,7 +26,7 @@ def sources(turn: tuple[float, ...], z: list[float]) -> list[Any]:
     made = []
     for number, height in enumerate(z, 1):
         one = Dataset()
-        one.file_meta = Dataset()
+        one.file_meta = FileMetaDataset()
         one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         one.SOPClassUID, one.SOPInstanceUID = CTImageStorage, generate_uid()
         one.PatientID = one.PatientName = one.PatientBirthDate = one.PatientSex = ""
