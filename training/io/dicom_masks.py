@@ -32,7 +32,7 @@ def stored_segmentation(path: Path) -> tuple[npt.NDArray[Any], FloatArray]:
     Raises
     ------
     InputError
-        A folder, or DICOM of another kind; damaged; not on one regular grid in the patient; empty; segments overlap.
+        A folder, or DICOM of another kind; damaged; not on one regular grid in the patient; segments overlap.
     """
     if path.is_dir():
         raise refused("mask-format", "it is a folder, not a mask", "Give the file of the segmentation.", path)
@@ -44,8 +44,8 @@ def stored_segmentation(path: Path) -> tuple[npt.NDArray[Any], FloatArray]:
     if geometry is None or str(geometry.coordinate_system.value) != "PATIENT":
         raise refused("no-geometry", "its frames lie on no regular grid in the patient", _ONE_GRID, path)
     values = _numbers(seg, path)
-    if not values.any():
-        raise refused("empty-mask", "no voxel is in any segment", "Give a segmentation that is not empty.", path)
+    if values.shape != tuple(geometry.spatial_shape):
+        raise refused("no-geometry", "its frames do not fill the grid that they lie on", _ONE_GRID, path)
     return values, np.asarray(geometry.affine, dtype=np.float64)
 
 

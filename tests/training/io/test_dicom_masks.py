@@ -14,6 +14,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from training.io.masks import read_mask
 from training.issues import InputError
+from training.partition.segment.masks import read_masks
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 OBLIQUE = (0.8, 0.6, 0, -0.6, 0.8, 0)
@@ -89,3 +90,41 @@ def test_other_dicom_is_refused(tmp_path: Path) -> None:
     one.save_as(tmp_path / "ct.dcm", enforce_file_format=True)
     with pytest.raises(InputError, match="not a DICOM Segmentation"):
         read_mask(tmp_path / "ct.dcm")
+
+
+def test_a_truncated_segmentation_is_damaged(tmp_path: Path) -> None:
+    write(tmp_path / "seg.dcm", AXIAL, np.ones((4, 8, 10), np.uint8), [0.0, 2.0, 4.0, 6.0], "LABELMAP")
+    data = (tmp_path / "seg.dcm").read_bytes()
+    (tmp_path / "seg.dcm").write_bytes(data[: len(data) - 100])
+    with pytest.raises(InputError) as refusal:
+        read_mask(tmp_path / "seg.dcm")
+    assert (refusal.value.issues[0].code, refusal.value.issues[0].file) == ("damaged-file", "seg.dcm")
+
+
+def test_a_folder_is_no_mask(tmp_path: Path) -> None:
+    write(tmp_path / "seg.dcm", AXIAL, np.ones((3, 8, 10), np.uint8), [0.0, 2.0, 4.0])
+    with pytest.raises(InputError, match="folder"):
+        read_mask(tmp_path)
+
+
+def test_organs_drawn_as_segments_become_the_organs_of_a_ct_of_a_finer_grid(tmp_path: Path) -> None:
+    pixels = np.zeros((6, 8, 10), np.uint8)
+    pixels[1:5, 2:6, 1:4], pixels[1:5, 2:6, 6:9] = 1, 2
+    write(tmp_path / "seg.dcm", AXIAL, pixels, [2.0 * k for k in range(6)])
+    target = read_mask(tmp_path / "seg.dcm")[1].resampled((1.0, 1.5, 1.0))
+    labels = read_masks(tmp_path / "seg.dcm", target)
+    for number, first, last in ((1, 1, 3), (2, 6, 8)):
+        place = target.to_world(np.argwhere(labels == number))
+        assert place[:, 0].min() == pytest.approx(-20 + first, abs=0.51)
+        assert place[:, 0].max() == pytest.approx(-20 + last, abs=0.51)
+
+
+def test_one_organ_in_a_segmentation_of_its_own(tmp_path: Path) -> None:
+    lung = np.zeros((6, 8, 10), np.uint8)
+    lung[1:5, 2:6, 1:4] = 1
+    (tmp_path / "organs").mkdir()
+    write(tmp_path / "organs" / "right_lung.dcm", AXIAL, lung, [2.0 * k for k in range(6)])
+    write(tmp_path / "organs" / "left_lung.dcm", AXIAL, lung[:, :, ::-1], [2.0 * k for k in range(6)])
+    target = read_mask(tmp_path / "organs" / "right_lung.dcm")[1]
+    labels = read_masks(tmp_path / "organs", target)
+    assert (labels == 1).sum() == (labels == 2).sum() == lung.sum()

@@ -19,7 +19,7 @@ from training.words import agreed, counted
 
 MaskPath = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
 
-SUFFIXES: Final = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+SUFFIXES: Final = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 KEYS: Final = {"right_lung": RIGHT_LUNG, "left_lung": LEFT_LUNG, "mediastinum": MEDIASTINUM}
 """Names of separate masks, as keys or as file names in a folder."""
 
