@@ -59,6 +59,8 @@ class Case:
         How the CT was read from a file; None for CTs that never were one.
     view
         What was shown of it when it was saved, to be shown again; None otherwise.
+    second
+        The result of the model that it was compared with when it was saved; None otherwise.
     bands
         Gives the slice scores of the cohort that the case is of (:mod:`training.evaluate.bands`), by label.
     """
@@ -75,6 +77,7 @@ class Case:
     bands: Callable[[str], Bands | None] = lambda _label: None
     origin: Origin | None = None
     view: Mapping[str, Any] | None = None
+    second: Explanation | None = None
 
     @cached_property
     def _displays(self) -> dict[tuple[Policy, str, Method], Display]:

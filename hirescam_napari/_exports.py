@@ -22,7 +22,7 @@ from training.cohort.exporting import ExportCase, ExportRequest, export_case
 from training.cohort.run_report import report_beside
 from training.cohort.session_file import Session, write_session
 from training.evaluate.case_figures import FigureStyle
-from training.explain.result import METHODS
+from training.explain.result import METHODS, Explanation
 from training.issues import InputError, Issue, Severity, error
 from training.words import counted
 
@@ -40,6 +40,8 @@ class Exporter(QObject):
         Asks, and is told how it goes.
     shown_labels
         Gives the abnormalities that the table shows, top to bottom.
+    second
+        Gives the result of the model that is compared with, if there is one.
     """
 
     ended = Signal()
@@ -50,11 +52,12 @@ class Exporter(QObject):
         controller: Controller,
         panel: ExportPanel,
         shown_labels: Callable[[], Sequence[str]],
+        second: Callable[[], Explanation | None] = lambda: None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.controller, self.panel = controller, panel
-        self._shown_labels = shown_labels
+        self._shown_labels, self._second = shown_labels, second
         self.runner = Runner(panel, TITLE, self._on_failed, "Cancelled; nothing was written.", self)
         self.runner.ended.connect(self.ended)
         panel.exportRequested.connect(self.export)
@@ -94,8 +97,11 @@ class Exporter(QObject):
         """Save result and view to ``path``; the panel is told if that fails."""
         case = self.controller.case
         pixels = "" if case.volume is None else case.volume.provenance.pixels_sha256
+        view = capture(self.controller)
+        compared = view["comparison"] is not None and view["comparison"]["kind"] == "models"
+        second = self._second() if compared else None
         try:
-            write_session(path, Session(capture(self.controller), case.explanation, pixels, case.origin))
+            write_session(path, Session(view, case.explanation, pixels, case.origin, second))
         except InputError as refused:
             self._on_failed(refused)
             return

@@ -89,7 +89,9 @@ class HiResCamWidget(QWidget):
         self.controller = Controller(napari_viewer, self.panels, initial_state())
         self.evidence = Evidence(self.controller, self.panels.details, lambda: self._asked, self)
         self.finder = self.evidence.finder
-        self.exporter = Exporter(self.controller, self.export_panel, self.panels.labels_in_order, self)
+        self.exporter = Exporter(
+            self.controller, self.export_panel, self.panels.labels_in_order, lambda: self.comparer.other, self
+        )
         self.comparer = Comparer(self.controller, self.compare_panel, self.engine, self)
         self.foreign = ForeignLayers(napari_viewer, self.controller, self.run_panel, self)
         self.old_sliders = OldSliders(napari_viewer, lambda: outermost(self))
@@ -204,6 +206,8 @@ class HiResCamWidget(QWidget):
         self.finder.update()
         self.exporter.update()
         self.comparer.on_case()
+        if case.second is not None:
+            self.comparer.recaller.remember(case.second)
         if case.view is not None:
             self.restore_view(case.view)
         if case.volume is not None and case.explanation is None:

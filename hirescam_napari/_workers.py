@@ -226,7 +226,7 @@ def _saved_case(path: Path, others: Sequence[Path], progress: Progress | None, c
     if session.explanation is not None:
         lost = (warning("no-ct", NO_CT_FACT, "Open the session together with its CT."),) if origin is None else ()
         case = with_explanation(case, session.explanation.with_issues(*lost))
-    return replace(case, view=session.view)
+    return replace(case, view=session.view, second=session.second)
 
 
 def _check_pixels(volume: Volume, pixels_sha256: str) -> None:

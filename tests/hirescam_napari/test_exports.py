@@ -26,6 +26,7 @@ from hirescam_napari._widget import HiResCamWidget
 from hirescam_napari._workers import load_case
 from hirescam_napari.views.export_panel import ExportChoice, ExportPanel
 from training.cohort.inputs import Origin
+from training.explain.result import Explanation
 from training.issues import InputError
 from training.volume import Volume
 
@@ -153,6 +154,33 @@ def test_a_saved_session_reopens_the_same_view(
     }
     assert widget.controller.case.volume is not None
     assert widget.comparer.comparing
+
+
+def test_a_saved_comparison_of_models_reopens_without_the_second_checkpoint(
+    widget: HiResCamWidget,
+    case: Case,
+    explanation_factory: Callable[..., Explanation],
+    qtbot: QtBot,
+    tmp_path: Path,
+) -> None:
+    assert case.explanation is not None
+    pixels = {"pixels_sha256": "a" * 64}
+    widget.show_case(replace(case, explanation=replace(case.explanation, provenance=pixels)))
+    second = explanation_factory(n_labels=10, n_groups=9, seed=4)
+    second = replace(second, model=replace(second.model, name="second", sha256="2" * 64), provenance=pixels)
+    widget.comparer.set_other(second)
+    before = capture(widget.controller)["comparison"]
+    assert before["kind"] == "models"
+    widget.exporter.save_session(tmp_path / "view.hirescam")
+    widget.comparer.stop()
+    widget.controller.close_case()
+    widget.comparer.other = None
+    widget.comparer.recaller._others.clear()
+    with qtbot.waitSignal(widget.idle):
+        widget.open([tmp_path / "view.hirescam"])
+    assert capture(widget.controller)["comparison"] == before
+    assert widget.comparer.other is not None
+    np.testing.assert_array_equal(widget.comparer.other.map(0), second.map(0))
 
 
 def test_a_session_opens_without_its_ct_and_says_so(exporter: Exporter, case: Case, tmp_path: Path) -> None:

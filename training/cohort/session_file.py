@@ -1,9 +1,10 @@
 """A view that reopens as it was: one file with the result of a CT, what was shown of it, and which CT it belongs to.
 
-The file is a zip archive of ``session.json`` and ``case.zarr``. It holds no CT, no path and no patient data: the CT
-goes by the hash of its pixels, and where it is stays among this user's own settings (:mod:`training.cohort.places`),
-unless the path is asked for. Moved together with its CT it finds it again (:mod:`training.cohort.fingerprint`). Without
-its CT a session still opens: maps and plots, and a note. A report on how it was made stands beside it.
+The file is a zip archive of ``session.json``, ``case.zarr`` and, where two models were compared, ``second/case.zarr``. It
+holds no CT, no path and no patient data: the CT goes by the hash of its pixels, and where it is stays among this user's
+own settings (:mod:`training.cohort.places`), unless the path is asked for. Moved together with its CT it finds it again
+(:mod:`training.cohort.fingerprint`). Without its CT a session still opens: maps and plots, and a note. A report on how it
+was made stands beside it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ SAVE_AGAIN = "Save it again in the viewer: tab Export, Save session…"
 
 SCHEMA, SCHEMA_VERSION = "hirescam-session", 1
 _ABOUT = "session.json"
+_SECOND = "second"
+"""Folder of the result of the model that was compared with."""
+
 _LARGEST_BYTES = 4 << 30
 """Most that an archive may unpack to; a case takes some MB."""
 
@@ -56,12 +60,15 @@ class Session:
         Of the CT; empty if there was none.
     origin
         Where the CT is as far as known here; None otherwise.
+    second
+        The result of the model that was compared with; None without.
     """
 
     view: Mapping[str, Any] = field(default_factory=dict)
     explanation: Explanation | None = None
     pixels_sha256: str = ""
     origin: Origin | None = None
+    second: Explanation | None = None
 
 
 def write_session(path: str | os.PathLike[str], session: Session, with_path: bool = False) -> None:
@@ -84,10 +91,9 @@ def write_session(path: str | os.PathLike[str], session: Session, with_path: boo
         remember_place(session.pixels_sha256, origin)
     with atomic_path(target) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_ABOUT, json.dumps(_describe(session, target, with_path), indent=1, allow_nan=False))
-        if session.explanation is not None:
-            with tempfile.TemporaryDirectory() as folder:
-                write_case(Path(folder) / CASE_FOLDER, session.explanation)
-                _add_folder(archive, Path(folder))
+        for explanation, folder in ((session.explanation, ""), (session.second, _SECOND)):
+            if explanation is not None:
+                _add_result(archive, explanation, folder)
     request = {"with_path": with_path, "view": dict(session.view)}
     write_beside(target, "session", _facts(session), request, {"write": time.perf_counter() - start})
 
@@ -125,14 +131,17 @@ def _describe(session: Session, target: Path, with_path: bool) -> dict[str, Any]
         "path": place,
         "fingerprint": None if known_by is None else known_by.to_dict(),
         "has_result": session.explanation is not None,
+        "has_second": session.second is not None,
         "view": dict(session.view),
     }
 
 
-def _add_folder(archive: zipfile.ZipFile, folder: Path) -> None:
-    for item in sorted(folder.rglob("*")):
-        if item.is_file():
-            archive.write(item, item.relative_to(folder).as_posix())
+def _add_result(archive: zipfile.ZipFile, explanation: Explanation, inside: str) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        write_case(Path(made) / inside / CASE_FOLDER, explanation)
+        for item in sorted(Path(made).rglob("*")):
+            if item.is_file():
+                archive.write(item, item.relative_to(made).as_posix())
 
 
 def is_session(path: str | os.PathLike[str]) -> bool:
@@ -162,8 +171,9 @@ def read_session(path: str | os.PathLike[str]) -> Session:
         with zipfile.ZipFile(source) as archive:
             about = json.loads(archive.read(_ABOUT))
             _check_schema(about, source)
-            explanation = _read_result(archive, source) if about["has_result"] else None
-            return Session(about["view"], explanation, about["pixels_sha256"], _origin_of(about, source))
+            explanation = _read_result(archive, source, "") if about["has_result"] else None
+            second = _read_result(archive, source, _SECOND) if about.get("has_second") else None
+            return Session(about["view"], explanation, about["pixels_sha256"], _origin_of(about, source), second)
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as failure:
         raise _damaged(source, f"{type(failure).__name__}: {failure}") from failure
 
@@ -174,8 +184,9 @@ def _check_schema(about: Mapping[str, Any], source: Path) -> None:
         raise InputError(error("wrong-schema", fact, "Update hirescam-napari.", source.name))
 
 
-def _read_result(archive: zipfile.ZipFile, source: Path) -> Explanation:
-    members = [info for info in archive.infolist() if info.filename.startswith(f"{CASE_FOLDER}/")]
+def _read_result(archive: zipfile.ZipFile, source: Path, inside: str) -> Explanation:
+    start = (PurePosixPath(inside) / CASE_FOLDER).as_posix() + "/"
+    members = [info for info in archive.infolist() if info.filename.startswith(start)]
     if sum(info.file_size for info in members) > _LARGEST_BYTES:
         raise _damaged(source, "it would unpack to more than 4 GiB")
     with tempfile.TemporaryDirectory() as folder:
@@ -183,7 +194,7 @@ def _read_result(archive: zipfile.ZipFile, source: Path) -> Explanation:
             if ".." in PurePosixPath(info.filename).parts:
                 raise _damaged(source, "a name in it leads out of it")
             archive.extract(info, folder)
-        return read_case(Path(folder) / CASE_FOLDER)
+        return read_case(Path(folder) / inside / CASE_FOLDER)
 
 
 def _origin_of(about: Mapping[str, Any], source: Path) -> Origin | None:

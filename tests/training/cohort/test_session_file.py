@@ -7,6 +7,7 @@ import json
 import stat
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,20 @@ def test_it_reads_back_the_same(session: Session, tmp_path: Path) -> None:
     assert found.explanation is not None
     assert np.array_equal(found.explanation.map(1), session.explanation.map(1))  # type: ignore[union-attr]
     assert found.origin == session.origin
+
+
+def test_the_second_model_of_a_comparison_comes_along(
+    session: Session, tmp_path: Path, explanation_factory: Callable[..., Explanation]
+) -> None:
+    second = explanation_factory(n_labels=5, n_groups=4)
+    write_session(tmp_path / "s.hirescam", replace(session, second=second))
+    found = read_session(tmp_path / "s.hirescam")
+    assert found.explanation is not None
+    assert found.second is not None
+    assert (len(found.explanation.labels), len(found.second.labels)) == (3, 5)
+    assert np.array_equal(found.second.map(4), second.map(4))
+    write_session(tmp_path / "s.hirescam", session)
+    assert read_session(tmp_path / "s.hirescam").second is None
 
 
 def test_it_holds_no_path_unless_asked(session: Session, tmp_path: Path, settings: Path) -> None:
