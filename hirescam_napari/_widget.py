@@ -26,7 +26,7 @@ from hirescam_napari._panels import DockPanels
 from hirescam_napari._resolve import error_text
 from hirescam_napari._runner import Runner
 from hirescam_napari._settings import initial_state
-from hirescam_napari._sliders import OldSliders
+from hirescam_napari._sliders import Sliders
 from hirescam_napari._snapshot import restore_choices, restore_place
 from hirescam_napari._state import Layout
 from hirescam_napari._workers import Function, Job, explain_work, load_work, series_work
@@ -94,7 +94,7 @@ class HiResCamWidget(QWidget):
         )
         self.comparer = Comparer(self.controller, self.compare_panel, self.engine, self)
         self.foreign = ForeignLayers(napari_viewer, self.controller, self.run_panel, self)
-        self.old_sliders = OldSliders(napari_viewer, lambda: outermost(self))
+        self.sliders = Sliders(napari_viewer, lambda: outermost(self))
         self._connect()
 
     # ---- what a session can do
@@ -206,6 +206,7 @@ class HiResCamWidget(QWidget):
         self.finder.update()
         self.exporter.update()
         self.comparer.on_case()
+        self.sliders.tidy()
         if case.second is not None:
             self.comparer.recaller.remember(case.second)
         if case.view is not None:
@@ -273,7 +274,7 @@ class HiResCamWidget(QWidget):
             one.cancel()
             one.wait(CLOSE_WAIT_S)
         self.foreign.disconnect_viewer()
-        self.old_sliders.disconnect()
+        self.sliders.disconnect()
         self.controller.disconnect()
         _keys.unbind(self.viewer)
 

@@ -1,10 +1,10 @@
 """A view that reopens as it was: one file with the result of a CT, what was shown of it, and which CT it belongs to.
 
 The file is a zip archive of ``session.json``, ``case.zarr`` and, of a comparison of two models, ``second/case.zarr``.
-It holds no CT, no path and no patient data: the CT goes by the hash of its pixels, and where it is stays among this user's
-own settings (:mod:`training.cohort.places`), unless the path is asked for. Moved together with its CT it finds it again
-(:mod:`training.cohort.fingerprint`). Without its CT a session still opens: maps and plots, and a note. A report on how
-it was made stands beside it.
+It holds no CT, no path and no patient data: the CT goes by the hash of its pixels, and where it is stays among this
+user's own settings (:mod:`training.cohort.places`), unless the path is asked for. Moved together with its CT it finds
+it again (:mod:`training.cohort.fingerprint`). Without its CT a session still opens: maps and plots, and a note. A
+report on how it was made stands beside it.
 """
 
 from __future__ import annotations
