@@ -111,12 +111,13 @@ def check_free_files(paths: Iterable[Path], overwrite: bool) -> None:
 
 def _check_different(paths: Sequence[Path]) -> None:
     """Refuse to write two things into one file, of which the last would be left."""
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path in paths:
-        if path.resolve() in seen:
+        real = os.path.realpath(path)  # not Path.resolve: links in a loop are refused later, by their own name
+        if real in seen:
             fact = "was given for two different outputs"
             raise InputError(error("same-output", fact, "Give each a file of its own.", path.name))
-        seen.add(path.resolve())
+        seen.add(real)
 
 
 def check_outside_stores(path: Path) -> None:
