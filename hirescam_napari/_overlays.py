@@ -130,7 +130,7 @@ class Overlays:
             name, in_box = f"hirescam_{side}", side in ("left", "right")  # these lie on the CT and its map
             self._text(name, position, letter + below, self._letter_size, _LETTER_COLOR, gridded=True, box=in_box)
         bar = self.viewer.canvas.overlays.scale_bar
-        bar.box, bar.font_size = False, 10
+        bar.box, bar.font_size = True, 10
         bar.visible = bool(letters)
 
     def label_map(self, layer: Image) -> None:
@@ -138,7 +138,7 @@ class Overlays:
         layer.name_overlay.position = "top_left"
         layer.name_overlay.font_size = 11
         for overlay in (layer.name_overlay, layer.colorbar):
-            overlay.box = False
+            overlay.box = True
             overlay.color = _TEXT_COLOR
             overlay.visible = True
         layer.colorbar.size = (14, 120)
@@ -166,7 +166,7 @@ class Overlays:
         font_size: float = 10,
         color: str = _TEXT_COLOR,
         gridded: bool = False,
-        box: bool = False,
+        box: bool = True,
     ) -> None:
         overlays = self.viewer.canvas.overlays
         if name not in overlays:
