@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image, Layer
+from napari.layers import Image, Layer, Vectors
 
 from hirescam_napari._canvas import Canvas, set_if_new
 from hirescam_napari._case import Case
-from hirescam_napari._cells import CellPlan, GridPlan, cell_place
-from hirescam_napari._layers import AXIS_LABELS, gray, map_colormap, placement_mm
+from hirescam_napari._cell_layers import ct_image, map_image, outline_lines, update_map
+from hirescam_napari._cells import CellPlan, GridPlan
 from hirescam_napari._resolve import DisplayPlan
 
 CROWDED = 4
@@ -34,6 +34,7 @@ class CellCanvas(Canvas):
     def __init__(self, viewer: ViewerModel, build: Callable[[], GridPlan | None]) -> None:
         super().__init__(viewer)
         self.cell_maps: list[Image] = []
+        self.cell_lines: list[Vectors] = []
         self._build = build
         self._grid: GridPlan | None = None
 
@@ -49,11 +50,11 @@ class CellCanvas(Canvas):
 
     @property
     def layers(self) -> list[Layer]:
-        """The comparison's own layers, cell by cell: CT, map."""
-        own: list[Layer] = []
-        for i, layer in enumerate(self.cell_maps):
-            own += [*self.cts[i : i + 1], layer]
-        return own
+        """The comparison's own layers, cell by cell: CT, map, outlines."""
+        return [layer for i in range(len(self.cell_maps)) for layer in self._of_cell(i)]
+
+    def _of_cell(self, i: int) -> list[Layer]:
+        return [*self.cts[i : i + 1], self.cell_maps[i], *self.cell_lines[i : i + 1]]
 
     def show_case(self, case: Case, window: str) -> None:  # noqa: ARG002 - cells come with the next plan
         """Take away what was there; the cells of another case come with the next plan."""
@@ -64,7 +65,7 @@ class CellCanvas(Canvas):
         """Take the comparison's layers out of the viewer; let go of first, so that nobody takes it for the user."""
         own = self.layers
         self._forget_status()
-        self.cts, self.cell_maps = [], []
+        self.cts, self.cell_maps, self.cell_lines = [], [], []
         self._plan = self._grid = self._range = None
         self.viewer.canvas.grid.enabled = False
         with self.viewer.layers.batched_update():  # napari collects garbage after every removal otherwise
@@ -86,7 +87,7 @@ class CellCanvas(Canvas):
         elif before is None or len(before.cells) != len(grid.cells):
             self._resize(grid, plan)
         for layer, cell in zip(self.cell_maps, grid.cells, strict=False):
-            _update(layer, cell)
+            update_map(layer, cell)
         if plan.maps:
             set_if_new(self.cell_maps[0], "opacity", plan.maps[0].opacity)
             set_if_new(self.cell_maps[0], "interpolation2d", "linear" if plan.maps[0].smooth else "nearest")
@@ -125,21 +126,25 @@ class CellCanvas(Canvas):
         """Show another number of cells over the same CT: what there is too much of is hidden, and kept for later."""
         if len(self.cell_maps) < len(grid.cells):
             self._add(grid.cells[len(self.cell_maps) :], plan)
-        for i, layer in enumerate(self.cell_maps):
-            for one in (*self.cts[i : i + 1], layer):
+        for i in range(len(self.cell_maps)):
+            for one in self._of_cell(i):
                 set_if_new(one, "visible", i < len(grid.cells))
         self._lay_out(grid)
 
     def _add(self, cells: Sequence[CellPlan], plan: DisplayPlan) -> None:
-        """Add layers for ``cells`` behind those that there are."""
+        """Add layers for ``cells`` behind those that there are; outlines to all of them, or to none."""
         opacity = plan.maps[0].opacity if plan.maps else 0.6
+        outlined = any(len(cell.lines) for cell in cells)
         with self.viewer.layers.batched_update():
             for cell in cells:
                 if cell.picture is not None:
-                    self.cts.append(_ct_image(cell, plan.window_hu))
+                    self.cts.append(ct_image(cell, plan.window_hu))
                     self.viewer.add_layer(self.cts[-1])
-                self.cell_maps.append(_map_image(cell, opacity))
+                self.cell_maps.append(map_image(cell, opacity))
                 self.viewer.add_layer(self.cell_maps[-1])
+                if outlined:
+                    self.cell_lines.append(outline_lines(cell))
+                    self.viewer.add_layer(self.cell_lines[-1])
             self._order()
         self._link()
         for layer in self.cell_maps:
@@ -176,7 +181,7 @@ class CellCanvas(Canvas):
         canvas_grid.enabled = True
         shown = [*self.cts[:1]] or [*self.cell_maps[:1]]
         self.viewer.fit_to_view(layers=shown, margin=0.04)
-        self.viewer.layers.selection = [layer for layer in self.layers if layer.visible]
+        self.viewer.layers.selection = [layer for layer in (*self.cts, *self.cell_maps) if layer.visible]
 
 
 def _same_ct(before: GridPlan | None, after: GridPlan) -> bool:
@@ -187,41 +192,3 @@ def _same_ct(before: GridPlan | None, after: GridPlan) -> bool:
     if before.moves and after.moves:
         return all(picture is pictures[0][0] for picture in (*pictures[0], *pictures[1]))
     return len(pictures[0]) == len(pictures[1]) and all(a is b for a, b in zip(*pictures, strict=True))
-
-
-def _update(layer: Image, cell: CellPlan) -> None:
-    """Show ``cell`` in a layer that has its shape."""
-    if layer.name != cell.name:
-        layer.name = cell.name
-    layer.scale, layer.translate = cell_place(cell)
-    layer.colormap = map_colormap(cell.display.colormap)
-    if layer.data.shape == cell.display.values.shape:
-        layer.data[...] = cell.display.values
-    else:
-        layer.data = cell.display.values.copy()
-    layer.contrast_limits = cell.display.limits
-    layer.refresh(extent=False, highlight=False, thumbnail=False)
-
-
-def _map_image(cell: CellPlan, opacity: float) -> Image:
-    scale, translate = cell_place(cell)
-    return Image(
-        cell.display.values.copy(),
-        name=cell.name,
-        scale=scale,
-        translate=translate,
-        units=("mm",) * 3,
-        axis_labels=AXIS_LABELS,
-        contrast_limits=cell.display.limits,
-        colormap=map_colormap(cell.display.colormap),
-        opacity=opacity,
-        blending="translucent",
-    )
-
-
-def _ct_image(cell: CellPlan, window_hu: tuple[float, float]) -> Image:
-    if cell.picture is None:
-        raise ValueError(f"cell {cell.name} has no CT")
-    place = placement_mm(cell.picture.geometry)
-    colors = gray(cell.picture.inverted)
-    return Image(cell.picture.hu, name=f"CT: {cell.name}", contrast_limits=window_hu, colormap=colors, **place)

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+import numpy as np
+
 from hirescam_napari._case import Case
 from hirescam_napari._layers import Picture, placement_mm
+from hirescam_napari._regions import Lines, no_lines, outline
 from hirescam_napari._resolve import policy_of
 from hirescam_napari._state import ViewState
 from hirescam_napari.views._words import percent, times_mean
 from training.cohort.run_report import model_facts
 from training.evaluate.compare import DIFFERENCE_WORDS, method_difference, shift_words
-from training.evaluate.sheet_tiles import Tile, scale_end, shared_limit, sheet_words
+from training.evaluate.sheet_tiles import Tile, outline_words, scale_end, shared_limit, sheet_words
 from training.explain.display import Display, SharedOverTwoModels
 from training.explain.placement import PLACEMENTS
 from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
@@ -27,12 +30,16 @@ PLACEMENT_NAMES = {"receptive_field": "Where the cells look", "stretch": "Stretc
 
 @dataclass(frozen=True, eq=False)
 class CellPlan:
-    """One cell of the grid: its name, a map at its place, and the CT beneath it (None where there is none)."""
+    """One cell of the grid: its name, a map at its place, and the CT beneath it (None where there is none).
+
+    ``lines`` run around body and organs, counted in the cells of the map, where nothing else says where these are.
+    """
 
     name: str
     display: Display
     grid: Geometry
     picture: Picture | None
+    lines: Lines = field(default_factory=no_lines)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,15 +119,18 @@ def sheet_grid(
     if not tiles:
         return None
     limits, words = (0.0, shared_limit(tiles)), sheet_words(tiles, method)
-    cells = [
-        CellPlan(
-            f"{tile.name}\n{tile.where}", Display(tile.values, limits, "sequential", words), tile.grid, tile.picture
-        )
-        for tile in tiles
-    ]
+    cells = [_tile_cell(tile, Display(tile.values, limits, "sequential", words)) for tile in tiles]
     # named once, along the foot: a title would stand in every cell
     said = f"Evidence for {_label(label)} ({METHOD_NAMES[method]}), one scale to {scale_end(tiles)}"
+    said = "; ".join(part for part in (said, outline_words(tiles)) if part)
     return GridPlan(tuple(cells), min(SHEET_COLUMNS, len(cells)), "", said, moves=False, about=about or {})
+
+
+def _tile_cell(tile: Tile, display: Display) -> CellPlan:
+    """Return a case of a sheet; a map without its CT lies among outlines."""
+    drawn = [] if tile.has_ct else [outline(region[np.newaxis]) for region in tile.outlines]
+    lines = np.concatenate([no_lines(), *drawn])
+    return CellPlan(f"{tile.name}\n{tile.where}", display, tile.grid, tile.picture, lines)
 
 
 def can_show(state: ViewState, case: Case) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Vectors
 from napari.utils.colormaps import DirectLabelColormap
 
 from hirescam_napari._layers import AXIS_LABELS
-from hirescam_napari._regions import Lines
+from hirescam_napari._line_layers import along_slices, line_layer, lines_mm
 from hirescam_napari._resolve import DisplayPlan, OrganPlan, RegionPlan
 from training.explain.result import METHODS
 from training.partition.organs import LEFT_LUNG, MEDIASTINUM, ORGAN_NAMES, RIGHT_LUNG
@@ -117,9 +114,10 @@ class OrganLayers:
             _hide(layer)
             return
         if plan != old:
-            layer.data = lines_mm(plan)
-            if old is None or (old.scale, old.translate) != (plan.scale, plan.translate):
-                layer.scale, layer.translate = _along_slices(plan)
+            place = (plan.scale, plan.translate)
+            layer.data = lines_mm(plan.region.lines, place, REGION_WIDTH_MM)
+            if old is None or (old.scale, old.translate) != place:
+                layer.scale, layer.translate = along_slices(place)
         if not layer.visible:
             layer.visible = True
         self._lined[i] = plan
@@ -150,43 +148,7 @@ def organ_labels(plan: OrganPlan, name: str = ORGANS_NAME) -> Labels:
 
 def region_lines(plan: RegionPlan, name: str = REGION_NAME) -> Vectors:
     """Return the layer of the lines around a region, hidden."""
-    scale, translate = _along_slices(plan)
-    return Vectors(
-        lines_mm(plan),
-        name=name,
-        scale=scale,
-        translate=translate,
-        units=("mm",) * 3,
-        axis_labels=AXIS_LABELS,
-        vector_style="line",
-        edge_width=REGION_WIDTH_MM,
-        edge_color=REGION_COLOR,
-        opacity=1.0,
-        visible=False,
-    )
-
-
-def lines_mm(plan: RegionPlan) -> Lines:
-    """Return the lines with rows and columns in the viewer's mm; slice groups stay counted.
-
-    Every line is as much longer as the lines are wide, so that corners are closed. A line of no length stands in for an
-    empty region.
-    """
-    lines = plan.region.lines
-    if not len(lines):
-        return np.zeros((1, 2, 3), dtype=np.float32)
-    scale, translate = np.asarray(plan.scale), np.asarray(plan.translate)
-    lines = lines.astype(np.float32)
-    ends = np.sign(lines[:, 1]) * np.float32(REGION_WIDTH_MM / 2)
-    lines[:, 0, 1:] = lines[:, 0, 1:] * scale[1:] + translate[1:]
-    lines[:, 1, 1:] *= scale[1:].astype(np.float32)
-    lines[:, 0] -= ends
-    lines[:, 1] += 2 * ends
-    return lines
-
-
-def _along_slices(plan: RegionPlan) -> tuple[Sequence[float], Sequence[float]]:
-    return (plan.scale[0], 1.0, 1.0), (plan.translate[0], 0.0, 0.0)
+    return line_layer(plan.region.lines, (plan.scale, plan.translate), name, REGION_COLOR, REGION_WIDTH_MM, False)
 
 
 def organ_legend(plan: DisplayPlan) -> tuple[tuple[str, str], ...]:

@@ -52,6 +52,11 @@ def outline(mask: npt.NDArray[np.bool_]) -> Lines:
     return np.concatenate([_lines(horizontal, (1, 2)), _lines(vertical, (2, 1))])
 
 
+def no_lines() -> Lines:
+    """Return lines around nothing."""
+    return np.zeros((0, 2, 3), dtype=np.float32)
+
+
 def _runs(edges: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     """Return [N, 4]: slice group, line, first and last + 1 of every run of True along the last axis."""
     padded = np.pad(edges, ((0, 0), (0, 0), (1, 1))).astype(np.int8)

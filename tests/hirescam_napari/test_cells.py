@@ -11,6 +11,7 @@ import pytest
 
 from hirescam_napari._case import Case
 from hirescam_napari._cells import methods_grid, models_grid, placements_grid, sheet_grid
+from hirescam_napari._regions import outline
 from hirescam_napari._state import ViewState
 from tests.stores import make_store
 from training.cohort.results import open_store
@@ -86,8 +87,25 @@ def test_a_sheet_has_one_scale_and_its_cases_names(tmp_path: Path) -> None:
     assert all("slice group" in cell.name for cell in grid.cells)
     assert grid.title == ""
     assert grid.words.startswith(f"Evidence for {display_name(label)} (HiResCAM), one scale to ")
+    assert grid.words.endswith("; outlines: body, lungs and mediastinum on the cells of the map")
     assert not grid.moves
     assert sheet_grid([], label, "hirescam") is None
+
+
+def test_maps_without_their_ct_lie_among_outlines_of_body_and_organs(tmp_path: Path) -> None:
+    store = open_store(make_store(tmp_path / "store"))
+    label = store.labels[0]
+    alone = read_tiles(store, label, sheet_entries(store, label, most=2))
+    grid = sheet_grid([alone[0], replace(alone[1], has_ct=True)], label, "hirescam")
+    assert grid is not None
+    wanted = np.concatenate([outline(region[np.newaxis]) for region in alone[0].outlines])
+    assert len(wanted)
+    assert np.array_equal(grid.cells[0].lines, wanted)
+    assert not len(grid.cells[1].lines)
+    bare = sheet_grid([replace(tile, outlines=()) for tile in alone], label, "hirescam")
+    assert bare is not None
+    assert "outlines" not in bare.words
+    assert not any(len(cell.lines) for cell in bare.cells)
 
 
 def test_without_maps_there_is_nothing_to_compare(state: ViewState, case: Case, explanation: Explanation) -> None:

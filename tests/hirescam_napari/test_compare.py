@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from napari._qt.widgets.qt_dims_slider import QtDimSliderWidget
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Vectors
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
@@ -253,7 +253,10 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
         comparer.cohort.make_sheet(SheetChoice("disagreement", 5, with_cts=False))
     assert comparer.comparing
     assert comparer.controller.viewer.canvas.grid.shape == (2, 4)
-    names = [layer.name for layer in comparer.controller.canvas.layers[1::2]]
+    layers = comparer.controller.canvas.layers
+    assert comparer.controller.viewer.canvas.grid.stride == 3
+    assert all(isinstance(layer, Vectors) and layer.visible and len(layer.data) > 1 for layer in layers[2::3])
+    names = [layer.name for layer in layers[1::3]]
     assert names == [f"{tile.name}\n{tile.where}" for tile in comparer.cohort.sheet.tiles]  # type: ignore[union-attr]
     rows = comparer.panel.cases.texts()
     assert len(rows) == 5

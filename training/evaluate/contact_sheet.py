@@ -20,7 +20,7 @@ from training.evaluate.figure_marks import (
     window_words,
 )
 from training.evaluate.figure_text import cut, draw_lines, height_inches, wrapped
-from training.evaluate.sheet_tiles import ORDER_WORDS, Tile, outcome_legend, shared_limit, sheet_words
+from training.evaluate.sheet_tiles import ORDER_WORDS, Tile, outcome_legend, outline_words, shared_limit, sheet_words
 from training.explain.result import Method, ModelInfo
 from training.labels import display_name
 from training.picture import WINDOWS
@@ -136,9 +136,8 @@ def _foot(
     said.append(outcome_legend(tiles))
     missing = sum(not tile.has_ct for tile in tiles)
     if missing:
-        outlined = any(tile.outlines and not tile.has_ct for tile in tiles)
-        lines = "; outlines: body, lungs and mediastinum on the cells of the map" if outlined else ""
-        said.append(f"{counted_of(missing, len(tiles), 'case is')} drawn without CT{lines}.")
+        without = f"{counted_of(missing, len(tiles), 'case is')} drawn without CT"
+        said.append("; ".join(part for part in (without, outline_words(tiles)) if part) + ".")
     return [line for text in said for line in wrapped(text, room, _SMALL)]
 
 

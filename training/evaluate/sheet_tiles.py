@@ -218,6 +218,12 @@ def sheet_words(tiles: Sequence[Tile], method: Method) -> str:
     return f"{METHOD_NAMES[method]}, positive evidence; one scale for all, up to {scale_end(tiles)}"
 
 
+def outline_words(tiles: Sequence[Tile]) -> str:
+    """Return what the lines on tiles without CT are; empty if there are none."""
+    outlined = any(tile.outlines and not tile.has_ct for tile in tiles)
+    return "outlines: body, lungs and mediastinum on the cells of the map" if outlined else ""
+
+
 def scale_end(tiles: Sequence[Tile]) -> str:
     """Return the end of the colour scale of all tiles with its unit."""
     unit = f" {tiles[0].unit} a cell" if tiles and tiles[0].unit else ""
