@@ -14,6 +14,9 @@ HEADER_LINES = 3
 
 NARROWEST_PX = 330
 
+BADGE_PX = 116
+"""Height for what a map guarantees: a headline of three lines and two lines below it, at the usual font."""
+
 
 class DockPages:
     """Lays the panels out in ``dock``.
@@ -84,7 +87,9 @@ class DockPages:
         for widget in (panels.table, self.pages, scrolled(panels.badge)):
             split.addWidget(widget)
         split.setChildrenCollapsible(False)
-        split.setSizes([195, 300, 95])
+        for place, share in enumerate((1, 1, 0)):
+            split.setStretchFactor(place, share)
+        split.setSizes([195, 300, BADGE_PX])
         return split
 
 

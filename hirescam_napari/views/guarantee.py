@@ -77,8 +77,8 @@ class GuaranteeBadge(QWidget):
 
     def _lay_out(self) -> None:
         grid = QGridLayout(self._frame)
-        grid.setContentsMargins(8, 6, 8, 6)
-        grid.setVerticalSpacing(3)
+        grid.setContentsMargins(8, 3, 8, 3)
+        grid.setVerticalSpacing(1)
         grid.setColumnStretch(1, 1)
         top = Qt.AlignmentFlag.AlignTop
         grid.addWidget(self._symbol, 0, 0, top)
@@ -87,8 +87,8 @@ class GuaranteeBadge(QWidget):
         grid.addWidget(self.where, 1, 1)
         grid.addWidget(self.sum_line, 2, 1)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.setSpacing(3)
+        layout.setContentsMargins(4, 1, 4, 2)
+        layout.setSpacing(2)
         layout.addWidget(self._frame)
         layout.addWidget(self.details_button, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self.details)

@@ -338,6 +338,25 @@ def test_nothing_is_cut_off_at_1366_by_768(explained: HiResCamWidget, qtbot: QtB
                 assert right <= explained.width(), child.accessibleName() or child
 
 
+def test_what_a_map_guarantees_is_seen_without_scrolling_at_1366_by_768(
+    explained: HiResCamWidget, qtbot: QtBot
+) -> None:
+    explained.viewer.window._qt_window.resize(1366, 768)
+    explained.dock_pages.show_abnormalities()
+    badge, plot = explained.panels.badge, explained.panels.plot
+    exact = "Exact: the HiResCAM map's values add up to the score, so what it shows is what the model used."
+    badge.set_guarantee(exact, True, 1e-7, "Each cell saw a box of 257 x 257 mm.")
+    qtbot.wait(100)
+    seen = badge.parentWidget()
+    assert seen is not None
+    for line in (badge.headline, badge.where, badge.sum_line):
+        assert line.isVisible()
+        assert line.height() >= line.heightForWidth(line.width())
+        assert line.mapTo(seen, line.rect().bottomLeft()).y() < seen.height(), line.text()
+    assert plot.legend.geometry().bottom() <= plot.height()
+    assert plot.canvas.native.height() >= 110
+
+
 def _scrolls(child: QWidget) -> bool:
     """True for what lies in a list or table that scrolls sideways by itself."""
     parent = child.parentWidget()
