@@ -93,7 +93,7 @@ class Overlays:
 
     def _foot_lines(self, slice_words: Sequence[str]) -> list[str]:
         room = int((self.viewer.canvas.size[1] - _BAR_ROOM_PX) / _PX_PER_CHARACTER)
-        words = textwrap.wrap(self._words, max(room, _LEAST_CHARACTERS))
+        words = _wrap(self._words, max(room, _LEAST_CHARACTERS))
         return [*words, *([" · ".join(slice_words)] if slice_words else [])]
 
     def _foot_height(self) -> int:
@@ -184,8 +184,8 @@ class Overlays:
             overlay.visible = bool(text)
 
 
-def _wrap(text: str) -> list[str]:
-    return [line for part in text.split("\n") for line in textwrap.wrap(part, _WRAP)]
+def _wrap(text: str, width: int = _WRAP) -> list[str]:
+    return [line for part in text.split("\n") for line in textwrap.wrap(part, width)]
 
 
 def edge_letters(viewer: ViewerModel) -> dict[str, str]:

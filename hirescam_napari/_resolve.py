@@ -13,6 +13,7 @@ from hirescam_napari._layers import placement_mm, to_display, to_lps
 from hirescam_napari._regions import Region
 from hirescam_napari._state import WINDOWS, Layout, ViewState
 from hirescam_napari.views._words import percent, times_mean
+from training.explain.checks import evidence_words
 from training.explain.display import Display, PerLabel, Policy, policy_named
 from training.explain.result import METHOD_NAMES, METHODS, Explanation, Method
 from training.geometry import Geometry
@@ -144,7 +145,7 @@ def resolve(state: ViewState, case: Case) -> DisplayPlan:
         maps=tuple(_map_plan(state, case, explanation, label, method) for method in drawn),
         focus=_focus(case, explanation, label),
         title=title_text(explanation, label),
-        scale_words=scale_words(state) if drawn else NO_MAPS,
+        scale_words=_said_of_scale(state, explanation, label) if drawn else NO_MAPS,
         show_field=state.show_field,
         organs=organs,
         region=_region_plan(state, case, explanation, label),
@@ -224,6 +225,11 @@ def scale_words(state: ViewState) -> str:
     if state.signed and state.scaling != "paper":
         return f"Red for, blue against; ends at {end.replace('maximum', 'largest magnitude')}"
     return f"Colors: evidence for, 0 to {end}"
+
+
+def _said_of_scale(state: ViewState, explanation: Explanation, label: str) -> str:
+    """Return what the colors stand for and, in a line of its own, that there is hardly anything to color."""
+    return "\n".join(said for said in (scale_words(state), evidence_words(explanation, label)) if said)
 
 
 def _untitled(case: Case) -> str:

@@ -9,6 +9,7 @@ from hirescam_napari._case import Case
 from hirescam_napari._layers import to_display
 from hirescam_napari._resolve import display_name, error_text, readout, resolve, scale_words, slice_text, title_text
 from hirescam_napari._state import SCALINGS, Layout, ViewState
+from training.explain.checks import HARDLY_ANY_EVIDENCE, NO_EVIDENCE
 from training.issues import InputError, error
 
 
@@ -75,6 +76,21 @@ def test_every_scaling_says_what_it_is(state: ViewState, case: Case, scaling: st
     plan = resolve(state, case)
     assert plan.scale_words == scale_words(state)
     assert ("against" in plan.scale_words) == (signed and scaling != "paper")
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "words"),
+    [(-1.0, 0.0, NO_EVIDENCE), (1e-6, 5.0, HARDLY_ANY_EVIDENCE), (1.0, 0.0, None)],
+)
+def test_a_map_of_hardly_any_evidence_says_so(
+    state: ViewState, case: Case, weight: float, bias: float, words: str | None
+) -> None:
+    made = case.explanation
+    assert made is not None
+    weights, biases = np.full_like(made.weights, weight), np.full_like(made.bias, bias)
+    flat = replace(made, z=np.abs(made.z), weights=weights, bias=biases)
+    plan = resolve(state, replace(case, explanation=flat))
+    assert plan.scale_words.split("\n") == [scale_words(state), *([words] if words else [])]
 
 
 def test_the_title_names_probability_and_ratio(state: ViewState, case: Case) -> None:

@@ -26,6 +26,28 @@ ZERO_WORDS = "This map is zero everywhere: nothing in the CT counted for or agai
 """Said instead of a guarantee, which such a map keeps and is not worth anything."""
 
 
+LITTLE = 0.01
+"""Evidence for an abnormality up to this share of its score's scale is hardly any: colours would be drawn of noise."""
+
+NO_EVIDENCE, HARDLY_ANY_EVIDENCE = "No evidence for it in any cell", "Hardly any evidence for it"
+
+
+def evidence_words(explanation: Explanation, label: str | int) -> str:
+    """Return that the HiResCAM map of ``label`` holds no evidence for it, or hardly any; empty otherwise.
+
+    None: no cell is above 0. Hardly any: all cells above 0 together come to at most ``LITTLE`` of
+    :attr:`Explanation.scale`, which is all evidence for and against with the bias. The score itself may be near zero by
+    cancellation, and a single cell is small wherever evidence is spread over many. Empty without maps.
+    """
+    if not explanation.has_maps:
+        return ""
+    index, summary = explanation.index(label), explanation.summary("hirescam")
+    if summary.high[index] <= 0:
+        return NO_EVIDENCE
+    positive = (summary.absolute[index] + summary.total[index]) / 2
+    return HARDLY_ANY_EVIDENCE if positive <= LITTLE * explanation.scale[index] else ""
+
+
 def tolerance(precision: str) -> float:
     """Return the largest residual that ``precision`` explains.
 
