@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from hirescam_napari._cell_canvas import CellCanvas
 from hirescam_napari._cells import GridPlan, can_show, methods_grid, models_grid, placements_grid, sheet_grid
-from hirescam_napari._compare_cohort import CohortComparer
+from hirescam_napari._compare_cohort import CohortComparer, Sheet
 from hirescam_napari._compare_lists import CompareLists
 from hirescam_napari._compare_recall import Recaller
 from hirescam_napari._controller import Controller
@@ -96,15 +96,20 @@ class Comparer(QObject):
             return placements_grid(state, case)
         if mode == "models":
             return None if self.other is None else models_grid(state, case, self.other)
-        sheet = self.cohort.sheet
+        sheet = self._sheet
         return None if sheet is None else sheet_grid(sheet.tiles, sheet.label, sheet.method, sheet.about)
+
+    @property
+    def _sheet(self) -> Sheet | None:
+        """The sheet that was made last; None once the case beside which it was made is closed."""
+        return None if self.controller.case.explanation is None else self.cohort.sheet
 
     @property
     def ready(self) -> bool:
         """True if there is something to compare; unlike :meth:`build` it works nothing out."""
         mode = self.panel.chosen_mode
         if mode == "cases":
-            return self.cohort.sheet is not None and bool(self.cohort.sheet.tiles)
+            return self._sheet is not None and bool(self._sheet.tiles)
         has_map = can_show(self.controller.state, self.controller.case)
         return has_map and (mode != "models" or self.other is not None)
 

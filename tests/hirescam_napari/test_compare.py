@@ -286,6 +286,17 @@ def test_a_contact_sheet_is_made_shown_and_saved(comparer: Comparer, qtbot: QtBo
     assert controller.canvas.slice_mm == pytest.approx(controller.plan.focus.slice_mm, abs=1.3)
 
 
+def test_a_sheet_whose_layers_are_removed_does_not_come_back(comparer: Comparer, qtbot: QtBot, tmp_path: Path) -> None:
+    comparer.cohort.store = open_store(make_store(tmp_path / "store"))
+    comparer.controller.select(comparer.cohort.store.labels[0])
+    with qtbot.waitSignal(comparer.ended):
+        comparer.cohort.make_sheet(SheetChoice("probability", 3, with_cts=False))
+    layers = comparer.controller.viewer.layers
+    layers.remove(comparer.controller.canvas.cts[0])
+    assert len(layers) == 0
+    assert not comparer.ready
+
+
 def recalled(comparer: Comparer, view: dict[str, Any], store: CohortStore | None = None) -> dict[str, Any]:
     """What is shown after ``view`` was restored."""
     restore_choices(comparer.controller, view)
