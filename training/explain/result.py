@@ -6,14 +6,15 @@ Needs numpy only, so that a stored result can be read and shown where torch is n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from training.explain import cam
+from training.explain.model_info import ModelInfo as ModelInfo
 from training.explain.placement import Cell, CellBox, Placement, cell_at, cell_box, covers_slice, place, where_words
 from training.geometry import CellLayout, FloatArray, Geometry
 from training.issues import InputError, Issue, error
@@ -26,43 +27,6 @@ METHOD_NAMES: Mapping[Method, str] = {"hirescam": "HiResCAM", "gradcam": "Grad-C
 
 SCALE_FLOOR = 1e-6
 """Smallest scale (score units) that a residual is taken relative to; a score this small moves no probability."""
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a result has to say about the model it came from; plain JSON types throughout.
-
-    ``guarantee`` is the head's kind (machine name), ``guarantee_words`` the same for readers in one sentence,
-    ``guarantee_details`` with its reasons, and ``guarantee_holds`` whether HiResCAM's books must balance:
-    sum(map) + bias = score. ``has_maps`` is False where Z belongs to no place in the CT (CTNet); ``map_variant`` names
-    the variant of the maps, see :data:`training.explain.explainer.MapVariant`.
-    """
-
-    name: str
-    sha256: str
-    architecture: str
-    guarantee: str
-    guarantee_words: str
-    guarantee_holds: bool
-    guarantee_details: str = ""
-    has_maps: bool = True
-    map_variant: str = "own"
-    mean_probability: Mapping[str, float] = field(default_factory=dict)
-    threshold: Mapping[str, float] = field(default_factory=dict)
-    input_spec: Mapping[str, object] = field(default_factory=dict)
-    training: Mapping[str, object] = field(default_factory=dict)
-    licence: str = ""
-    evaluation: Mapping[str, object] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain JSON types."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Self:
-        """Inverse of :meth:`to_dict`; names it does not know are left out."""
-        known = {f.name for f in fields(cls)}
-        return cls(**{k: v for k, v in data.items() if k in known})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
