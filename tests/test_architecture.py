@@ -27,7 +27,13 @@ LEVELS = (
         ),
     ),
     (1, ("training.io", "training.preprocess", "training.resample", "training.picture", "training.partition")),
-    (1, tuple(f"training.explain.{name}" for name in ("result", "model_info", "cam", "placement", "display"))),
+    (
+        1,
+        tuple(
+            f"training.explain.{name}"
+            for name in ("result", "map_summary", "model_info", "cam", "placement", "display")
+        ),
+    ),
     (2, ("training.models",)),
     (3, ("training.explain", "training.fit")),
     (4, ("training.cohort", "training.evaluate")),

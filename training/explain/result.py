@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from training.explain import cam
+from training.explain.map_summary import MapSummary as MapSummary
+from training.explain.map_summary import summarise
 from training.explain.model_info import ModelInfo as ModelInfo
 from training.explain.placement import Cell, CellBox, Placement, cell_at, cell_box, covers_slice, place, where_words
 from training.geometry import CellLayout, FloatArray, Geometry
@@ -27,16 +29,6 @@ METHOD_NAMES: Mapping[Method, str] = {"hirescam": "HiResCAM", "gradcam": "Grad-C
 
 SCALE_FLOOR = 1e-6
 """Smallest scale (score units) that a residual is taken relative to; a score this small moves no probability."""
-
-
-@dataclass(frozen=True, eq=False)
-class MapSummary:
-    """Sums and extremes of the maps of all labels by one method, float64 [M] each, score units."""
-
-    total: FloatArray
-    absolute: FloatArray
-    low: FloatArray
-    high: FloatArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -229,7 +221,7 @@ class Explanation:
     def summary(self, method: Method = "hirescam") -> MapSummary:
         """Return sums and extremes of the maps of all labels; computed once, one chunk of labels at a time."""
         if method not in self._summaries:
-            parts = [_summarise(self._maps(part, method)) for part in self._chunks()]
+            parts = [summarise(self._maps(part, method)) for part in self._chunks()]
             self._summaries[method] = MapSummary(*np.concatenate(parts, axis=1))
         return self._summaries[method]
 
@@ -331,10 +323,3 @@ class Explanation:
 
 def _finite(array: npt.NDArray[np.floating] | None) -> bool:
     return array is None or bool(np.isfinite(array).all())
-
-
-def _summarise(maps: npt.NDArray[np.floating]) -> FloatArray:
-    """Return total, absolute total, lowest and highest value of each map, float64 [4, labels]."""
-    flat = maps.reshape(len(maps), -1)
-    total = flat.sum(axis=1, dtype=np.float64)
-    return np.stack([total, np.abs(flat).sum(axis=1, dtype=np.float64), flat.min(axis=1), flat.max(axis=1)])
