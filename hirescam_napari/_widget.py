@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from hirescam_napari._engine import Engine, IsCancelled, Progress, Request
 from hirescam_napari._evidence import Evidence
 from hirescam_napari._exports import Exporter
 from hirescam_napari._foreign import ForeignLayers
+from hirescam_napari._offers import CT_FILES, MODELS, devices_here
 from hirescam_napari._panels import DockPanels
 from hirescam_napari._resolve import error_text
 from hirescam_napari._runner import Runner
@@ -42,15 +42,6 @@ from training.io import SeriesChoiceNeeded, SeriesInfo
 from training.issues import InputError, Issue, error
 from training.words import caution_words
 
-MODELS = (
-    ("demo", "Demo model (trained on phantoms)"),
-    ("axialnet-local:random", "AxialNet local, random weights"),
-    ("axialnet-same:random", "AxialNet same, random weights"),
-    ("axialnet:random", "AxialNet (paper), random weights"),
-)
-"""Models that need no file; random weights serve to measure speed and to test exactness."""
-
-CT_FILES = "CT (*.zip *.dcm *.ima *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.npz *.hirescam);;All files (*)"
 CLOSE_WAIT_S = 1.0
 """How long a closing window waits for its thread."""
 
@@ -350,11 +341,6 @@ class HiResCamWidget(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, "Choose a checkpoint", "", "Checkpoints (*.safetensors)")
         if path:
             self.run_panel.add_model(path, Path(path).name)
-
-
-def devices_here() -> tuple[str, ...]:
-    """Return the devices worth offering on this system; one that is missing falls back to the CPU with a notice."""
-    return ("auto", "cpu", "mps") if sys.platform == "darwin" else ("auto", "cpu", "cuda")
 
 
 def _issues_of(case: Case) -> tuple[Issue, ...]:
